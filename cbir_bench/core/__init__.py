@@ -1,0 +1,1 @@
+"""The nouns that every stage shares, the registry and the errors. Imports NumPy only."""

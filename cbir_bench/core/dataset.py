@@ -1,0 +1,202 @@
+"""The nouns Dataset and LabelSets: what there is, what it shows, and which part each item plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+
+from cbir_bench.core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cbir_bench.core.arrays import Image
+
+
+class Split(IntEnum):
+    """What an item may be used for: training a model, choosing its settings, or evaluation."""
+
+    TRAIN = 0
+    VAL = 1
+    TEST = 2
+
+
+class Role(IntEnum):
+    """Which side of a query-set an item is on; ``ANY`` leaves the choice to the protocol."""
+
+    ANY = 0
+    QUERY = 1
+    BASE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelSets:
+    """The labels of every item, one or several, as compressed rows.
+
+    Attributes:
+        names: the name of each label code.
+        codes: ``(n_labels_given,)`` codes, ascending within an item.
+        starts: ``(n_items + 1,)``; item ``i`` has ``codes[starts[i]:starts[i + 1]]``.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: Iterable[str | Sequence[str]]) -> LabelSets:
+        """Return the label sets of items that have a label or a sequence of labels each.
+
+        Raises:
+            DataError: if an item has no label.
+        """
+        sets = [(one,) if isinstance(one, str) else tuple(dict.fromkeys(one)) for one in labels]
+        empty = next((row for row, one in enumerate(sets) if not one), None)
+        if empty is not None:
+            raise DataError(f"Item {empty} has no label. Give every item at least one.")
+        names = tuple(sorted({name for one in sets for name in one}))
+        code = {name: i for i, name in enumerate(names)}
+        return cls(
+            names=names,
+            codes=np.array([c for one in sets for c in sorted(code[n] for n in one)], np.int64),
+            starts=np.cumsum([0, *(len(one) for one in sets)], dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def single(self) -> bool:
+        """Whether every item has exactly one label."""
+        return len(self.codes) == len(self)
+
+    def take(self, rows: NDArray[np.int64]) -> LabelSets:
+        """Return the label sets of some rows, in their order, with the same codes."""
+        counts = self.starts[rows + 1] - self.starts[rows]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+        codes = self.codes[np.repeat(self.starts[rows], counts) + within]
+        return LabelSets(names=self.names, codes=codes, starts=starts)
+
+    def first(self) -> NDArray[np.int64]:
+        """Return the ``(n_items,)`` smallest code of each item: the class, where there is one each."""
+        return self.codes[self.starts[:-1]]
+
+
+class ImageSource(Protocol):
+    """Where the pixels of a data set are read from; safe to send to another process."""
+
+    def read(self, rows: Sequence[int]) -> list[Image]:
+        """Return the images of some rows: ``(height, width, 3)`` uint8 RGB each, sizes may differ.
+
+        Raises:
+            DataError: if an image cannot be decoded; the message names it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Items with their labels, splits and roles; pixels are read when asked for.
+
+    Attributes:
+        name: what reports call it.
+        ids: ``(n_items,)`` unique names (file paths, or "class/view").
+        labels: one or several labels per item.
+        splits: ``(n_items,)`` values of ``Split``.
+        roles: ``(n_items,)`` values of ``Role``; they matter in the test split only.
+        images: reads pixels by row.
+        content_hash: changes when any pixel, label, split or role does.
+        notes: what a reader should know: images skipped, duplicates found, ...
+
+    Raises:
+        DataError: if two items share an id, the columns differ in length, or nothing is in ``TEST``.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    labels: LabelSets
+    splits: NDArray[np.int8]
+    roles: NDArray[np.int8]
+    images: ImageSource
+    content_hash: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ids), len(self.labels), len(self.splits), len(self.roles)}
+        if len(lengths) != 1:
+            raise DataError(
+                f"The data set {self.name!r} has columns of different length: {sorted(lengths)}."
+            )
+        if len(set(self.ids)) != len(self.ids):
+            seen: set[str] = set()
+            twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise DataError(
+                f"Two items of the data set {self.name!r} have the id {twice!r}. Make ids unique."
+            )
+        if not len(self.rows(Split.TEST)):
+            raise DataError(
+                f"The data set {self.name!r} has no item in its test split, so nothing can be "
+                "searched. Put some images there."
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """Return the rows of a split, ascending."""
+        return np.flatnonzero(self.splits == split)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataContext:
+    """Where a reader finds files.
+
+    Attributes:
+        folders: folders in which relative paths are looked up, first match wins.
+        cache: a folder for what was downloaded or unpacked.
+    """
+
+    folders: tuple[Path, ...]
+    cache: Path
+
+    def find(self, path: str) -> Path:
+        """Return the first existing file or folder called ``path``.
+
+        Raises:
+            DataError: if it is in none of the folders.
+        """
+        from pathlib import Path
+
+        wanted = Path(path).expanduser()
+        for folder in self.folders:
+            if (folder / wanted).exists():
+                return folder / wanted
+        if wanted.is_absolute() and wanted.exists():
+            return wanted
+        looked = ", ".join(str(folder) for folder in self.folders) or "nowhere"
+        raise DataError(
+            f"There is no {path!r} (looked in: {looked}). Give --data-dir FOLDER, or set "
+            "CBIR_BENCH_DATA to the folder that holds it."
+        )
+
+
+class DatasetReader(Protocol):
+    """A frozen dataclass of options, registered in ``DATASETS``, that opens a data set."""
+
+    REQUIRES: ClassVar[tuple[str, ...]]
+    """Packages that ``open`` imports beyond this project's own dependencies."""
+
+    def open(self, context: DataContext) -> Dataset:
+        """Return the data set. Reads names and labels; decodes pixels only to check them.
+
+        Raises:
+            DataError: if files are missing, empty or unreadable.
+        """
+        ...

@@ -1,0 +1,66 @@
+"""Every error that a user can cause: one sentence for what was found, one for what to do."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class CbirBenchError(Exception):
+    """Base of all errors of this package; the command line prints it and exits with 2."""
+
+
+class SettingError(CbirBenchError):
+    """A setting has a value that cannot work."""
+
+
+class UnknownNameError(SettingError):
+    """A name is not in a closed set of names; the message suggests the nearest one."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        article = "an" if noun[0] in "aeiou" else "a"
+        super().__init__(
+            f"No {noun} is called {name!r}.{did_you_mean(name, names)} "
+            f"Known: {', '.join(names) or f'none (install {article} {noun})'}."
+        )
+
+
+class DataError(CbirBenchError):
+    """A data set, an image or a file of embeddings is not what it should be."""
+
+
+class InvalidArrayError(CbirBenchError):
+    """An array breaks a promise of the noun that holds it."""
+
+
+class MissingPackageError(CbirBenchError):
+    """A component needs a package that is not installed."""
+
+    def __init__(self, component: str, package: str) -> None:
+        super().__init__(
+            f"{component} needs the package {package!r}, which is not installed. "
+            f"Run: pip install {package}"
+        )
+
+
+class UndefinedMetricError(CbirBenchError):
+    """A metric has no value for the ranking at hand (for example the complete ranking is needed)."""
+
+
+class RecordError(CbirBenchError):
+    """A record or a run folder is missing, torn, or of another schema."""
+
+
+class BrokenPluginWarning(UserWarning):
+    """A component of another package could not be loaded and is left out."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?``, or nothing where no known name is near."""
+    near = get_close_matches(name.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
+    originals = {k.lower(): k for k in known}
+    return f" Did you mean {originals[near[0]]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""Freezing: vectors computed once, stored under a content address, verified when read."""

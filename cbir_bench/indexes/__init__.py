@@ -1,0 +1,1 @@
+"""Adapters of index libraries, one per file."""

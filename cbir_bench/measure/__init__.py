@@ -1,0 +1,1 @@
+"""Clock, memory, threads and environment of a measuring process."""

@@ -1,0 +1,1 @@
+"""Retrieval metrics: pure functions of positive ranks."""

@@ -1,0 +1,1 @@
+"""Models and pooling, one per file: from images to vectors."""

@@ -1,0 +1,1 @@
+"""Codecs that belong to no index library, one per file."""

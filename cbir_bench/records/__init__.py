@@ -1,0 +1,1 @@
+"""The store: one JSON file and one Parquet file per trial."""

@@ -1,0 +1,1 @@
+"""The only stage that knows all others: suite, plan, worker, execution."""

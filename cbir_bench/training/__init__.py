@@ -1,0 +1,1 @@
+"""One trainer for every model; losses and samplers from pytorch-metric-learning."""
