@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cbir_bench.core.arrays import Ids, Matrix, Space
 
 Search: TypeAlias = "Callable[[Matrix], Ids]"
@@ -22,7 +23,7 @@ class Reranker(Protocol):
     """Whether the answer to a query depends on the other queries."""
     REQUIRES: ClassVar[tuple[str, ...]]
 
-    def check(self, *, k: int) -> None:
+    def check(self, *, k: int, space: Space) -> None:
         """Refuse options that cannot work with rankings of ``k`` results (SettingError)."""
         ...
 

@@ -1,0 +1,183 @@
+"""The command line. Heavy modules are imported by the commands that need them, so help is instant."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cbir_bench import __version__
+from cbir_bench.core.errors import CbirBenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_KINDS: Final = (
+    "datasets",
+    "models",
+    "quantizers",
+    "indexes",
+    "rerankers",
+    "protocols",
+    "metrics",
+    "suites",
+)
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+
+
+class _Commands(click.Group):
+    """Prints an error of ours as a sentence and exits with 2; Ctrl-C exits with 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        warnings.showwarning = _show_warning
+        try:
+            return super().invoke(ctx)
+        except CbirBenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+        except BrokenPipeError:
+            ctx.exit(0)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+def _storage(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where data is found and where frozen embeddings are kept."""
+    data = click.option(
+        "--data-dir",
+        type=_FOLDER,
+        multiple=True,
+        envvar="CBIR_BENCH_DATA",
+        help="Folder in which suites find images and weights; may be repeated. "
+        "[env: CBIR_BENCH_DATA]",
+    )
+    cache = click.option(
+        "--cache",
+        type=_FOLDER,
+        envvar="CBIR_BENCH_CACHE",
+        help="Folder for trained weights and frozen embeddings. "
+        "[env: CBIR_BENCH_CACHE; default: ~/.cache/cbir_bench]",
+    )
+    return data(cache(command))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cbir-bench")
+def main() -> None:
+    """Benchmark whole image-search systems: model, quantiser, index and re-ranker together.
+
+    Start with `cbir-bench run quickstart`: it trains three small models on pictures that it draws
+    itself, sweeps five index libraries over their embeddings, and writes a report.
+    """
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(_KINDS), required=False)
+@click.argument("name", required=False)
+def list_(kind: str | None, name: str | None) -> None:
+    """Show the components of a KIND, or the options of the one called NAME."""
+    from cbir_bench.run.listing import list_kind, list_kinds, list_one
+
+    if kind is None:
+        text = list_kinds(_KINDS)
+    else:
+        text = list_one(kind, name) if name else list_kind(kind)
+    click.echo(text)
+
+
+@main.command()
+@click.argument("suite")
+def validate(suite: str) -> None:
+    """Check a SUITE file; list every mistake with its line and a suggestion."""
+    from cbir_bench.run.plan import Size, check_settings
+    from cbir_bench.run.shipped import find_suite
+    from cbir_bench.run.suite import read_suite
+
+    path = find_suite(suite)
+    read = read_suite(path)
+    check_settings(read, [Size("any data set", None, leave_one_out=False)])
+    click.echo(f"{path.name} is valid: {read.summary()}.")
+
+
+@main.command()
+@click.argument("suite")
+@_storage
+def plan(suite: str, data_dir: tuple[Path, ...], cache: Path | None) -> None:
+    """Show what running a SUITE would do: trials, builds, estimated disk. Starts nothing."""
+    from cbir_bench.run.plan import make_plan
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.preview import preview
+    from cbir_bench.run.shipped import find_suite
+    from cbir_bench.run.suite import read_suite
+
+    path = find_suite(suite)
+    places = Places.of(path, data_dir, cache)
+    click.echo(preview(make_plan(read_suite(path), places), places))
+
+
+@main.command()
+@click.argument("suite")
+@click.option(
+    "--out", type=_FOLDER, help="Folder of the run. [default: results/NAME, NAME as in the suite]"
+)
+@click.option("--retry-failed", is_flag=True, help="Measure again what failed in an earlier run.")
+@click.option("--no-report", is_flag=True, help="Only measure; `cbir-bench report` draws later.")
+@_storage
+def run(  # noqa: PLR0917
+    suite: str,
+    out: Path | None,
+    retry_failed: bool,  # noqa: FBT001
+    no_report: bool,  # noqa: FBT001
+    data_dir: tuple[Path, ...],
+    cache: Path | None,
+) -> None:
+    """Run a SUITE: a TOML file, or the name of a shipped one.
+
+    Interrupted in any way, the same command goes on where it stopped.
+    """
+    from cbir_bench.run.execute import run_suite
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.progress import make_progress
+    from cbir_bench.run.shipped import find_suite
+    from cbir_bench.run.suite import read_suite
+
+    path = find_suite(suite)
+    read = read_suite(path)
+    places = Places.of(path, data_dir, cache)
+    folder = out or Path("results") / read.name
+    with make_progress() as progress:
+        try:
+            outcome = run_suite(read, folder, places, progress, retry_failed=retry_failed)
+        except KeyboardInterrupt:
+            progress.close()
+            click.echo("Stopped. What is measured is kept: the same command goes on.", err=True)
+            sys.exit(130)
+    click.echo(outcome.summary())
+    if not no_report:
+        _write_report(folder, None, None)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=_FOLDER, help="Folder for the report. [default: RUN/report]")
+@click.option("--metric", help="Quality metric of plots and verdicts, for example map_at_r.")
+def report(run: Path, out: Path | None, metric: str | None) -> None:
+    """Write tables and plots from the records of a RUN folder."""
+    _write_report(run, out, metric)
+
+
+def _write_report(run: Path, out: Path | None, metric: str | None) -> None:
+    from cbir_bench.report import write_report
+
+    files = write_report(run, out or run / "report", metric=metric)
+    click.echo(f"Report: {files[0]} (and {len(files) - 1} tables and plots beside it)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""Suite files: TOML in, every setting of every axis out, or every mistake at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cbir_bench.core.arrays import Space
+from cbir_bench.core.component import Setting, setting_of
+from cbir_bench.core.errors import CbirBenchError, SettingError, UnknownNameError, did_you_mean
+from cbir_bench.core.registry import DATASETS, INDEXES, MODELS, QUANTIZERS, RERANKERS
+from cbir_bench.measure.settings import MeasureSettings
+from cbir_bench.metrics.names import MetricName
+from cbir_bench.protocols import PROTOCOLS
+from cbir_bench.run.axes import Kind, Problem, expand, expand_options, explain
+from cbir_bench.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from cbir_bench.core.registry import Registry
+    from cbir_bench.run.axes import Path as TablePath
+
+Table = dict[str, Any]
+DEFAULT_METRICS: Final = ("map_at_r", "ap", "hit_rate@1", "precision@10", "knn_recall@10")
+
+
+class SuiteError(SettingError):
+    """A suite file cannot be run; the message lists every problem with its line."""
+
+
+class SearchTable(BaseModel):
+    """``[search]``: what is asked of every index; each a value or a list of values."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    space: Space | Annotated[list[Space], Field(min_length=1)] = "cosine"
+    k: (
+        Annotated[int, Field(ge=1)]
+        | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    ) = 100
+    n_threads: (
+        Annotated[int, Field(ge=1)]
+        | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    ) = 1
+
+
+class SuiteFile(BaseModel):
+    """The top level of a suite file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    description: str = ""
+    metrics: Annotated[list[str], Field(min_length=1)] = list(DEFAULT_METRICS)
+    dataset: Annotated[list[Table], Field(min_length=1)]
+    model: Annotated[list[Table], Field(min_length=1)]
+    protocol: Annotated[list[Table], Field(min_length=1)] = [
+        {"use": "query-set"},
+        {"use": "full-base"},
+    ]
+    quantizer: Annotated[list[Table], Field(min_length=1)] = [{"use": "none"}]
+    index: Annotated[list[Table], Field(min_length=1)]
+    reranker: Annotated[list[Table], Field(min_length=1)] = [{"use": "none"}]
+    search: SearchTable = SearchTable()
+    measure: Table = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A valid suite: for each stage the settings to combine, in the order of the file."""
+
+    name: str
+    description: str
+    source: str
+    datasets: tuple[Setting, ...]
+    models: tuple[tuple[Setting, Setting | None], ...]
+    protocols: tuple[Setting, ...]
+    quantizers: tuple[Setting, ...]
+    indexes: tuple[Setting, ...]
+    rerankers: tuple[Setting, ...]
+    spaces: tuple[Space, ...]
+    ks: tuple[int, ...]
+    n_threads: tuple[int, ...]
+    measure: Setting
+    metrics: tuple[str, ...]
+
+    def summary(self) -> str:
+        """Return the number of points on each axis: "1 data set x 4 models x ..."."""
+        counts = {
+            "data set": self.datasets,
+            "model": self.models,
+            "protocol": self.protocols,
+            "quantizer": self.quantizers,
+            "index setting": self.indexes,
+            "re-ranker": self.rerankers,
+            "space": self.spaces,
+            "k": self.ks,
+            "thread count": self.n_threads,
+        }
+        parts = [f"{len(c)} {noun}{'s' if len(c) > 1 else ''}" for noun, c in counts.items()]
+        total = prod(map(len, counts.values()))
+        return f"{' x '.join(parts)} = {total} trial{'s' if total > 1 else ''}"
+
+
+def read_suite(path: Path) -> Suite:
+    """Return the suite in a file.
+
+    Raises:
+        SuiteError: with every problem, each with its line, its path and a suggestion.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"The suite {path} cannot be read: {error}.") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"The suite {path} is not valid TOML: {error}.") from error
+    return _suite(tables, text, path.name)
+
+
+def _suite(tables: Table, text: str, filename: str) -> Suite:
+    problems, file = _top_level(tables)
+    sections = {name: _section(name, kind, tables, problems) for name, kind in _kinds().items()}
+    models = _models(tables, problems)
+    measure = _measure(tables, problems)
+    metrics = tables.get("metrics", list(DEFAULT_METRICS))
+    problems += _metric_problems(metrics)
+    if problems or file is None:
+        lines = [
+            f"{filename}:{_line(text, p.path)}: {_dotted(p.path)}{p.message}" for p in problems
+        ]
+        count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
+        raise SuiteError(f"The suite {filename} has {count}:\n  " + "\n  ".join(lines))
+    return Suite(
+        name=file.name,
+        description=file.description,
+        source=text,
+        datasets=sections["dataset"],
+        models=models,
+        protocols=sections["protocol"],
+        quantizers=sections["quantizer"],
+        indexes=sections["index"],
+        rerankers=sections["reranker"],
+        spaces=_axis(file.search.space),
+        ks=_axis(file.search.k),
+        n_threads=_axis(file.search.n_threads),
+        measure=measure,
+        metrics=tuple(str(MetricName.parse(name)) for name in file.metrics),
+    )
+
+
+def _axis(value: Any) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(value)) if isinstance(value, list) else (value,)
+
+
+def _top_level(tables: Table) -> tuple[list[Problem], SuiteFile | None]:
+    try:
+        return [], SuiteFile.model_validate(tables)
+    except ValidationError as error:
+        return [_top_problem(e) for e in error.errors()], None
+
+
+def _top_problem(error: Any) -> Problem:
+    path = tuple(
+        p for p in error["loc"] if not (isinstance(p, str) and "[" in p or p in {"int", "literal"})
+    )
+    if error["type"] == "extra_forbidden":
+        model: type[BaseModel] = SearchTable if path[0] == "search" else SuiteFile
+        known = model.model_fields
+        name = str(path[-1])
+        hint = f"{did_you_mean(name, known)} Known: {', '.join(known)}."
+        return Problem(path, f"There is no key {name!r} here.{hint}")
+    if error["type"] == "missing":
+        brackets = "{}" if path == ("name",) else "[[{}]]"
+        return Problem((), f"The suite has no {path[-1]}. Add {brackets.format(path[-1])}.")
+    return Problem(path, explain(error, error["input"]))
+
+
+def _kinds() -> dict[str, Kind]:
+    def get_protocol(name: str) -> type[Any]:
+        if name not in PROTOCOLS:
+            raise UnknownNameError("protocol", name, PROTOCOLS)
+        return PROTOCOLS[name]
+
+    registries: dict[str, Registry[Any]] = {
+        "dataset": DATASETS,
+        "quantizer": QUANTIZERS,
+        "index": INDEXES,
+        "reranker": RERANKERS,
+    }
+    kinds = {
+        section: Kind(noun=registry.noun, get=registry.get, names=registry.names)
+        for section, registry in registries.items()
+    }
+    kinds["protocol"] = Kind(noun="protocol", get=get_protocol, names=PROTOCOLS.keys)
+    return kinds
+
+
+def _section(
+    section: str, kind: Kind, tables: Table, problems: list[Problem]
+) -> tuple[Setting, ...]:
+    default = SuiteFile.model_fields[section].default
+    found: dict[Setting, None] = {}
+    for path, table in _tables(tables, section, default):
+        settings, wrong = expand(kind, table, path)
+        problems += wrong
+        found.update(dict.fromkeys(settings))
+    return tuple(found)
+
+
+def _tables(
+    tables: Table, section: str, default: Any = None
+) -> Iterable[tuple[TablePath, Mapping[str, Any]]]:
+    """Yield the tables of a section; what is no table was reported by the top level."""
+    value = tables.get(section, default)
+    if isinstance(value, list):
+        for place, table in enumerate(value):
+            if isinstance(table, dict):
+                yield (section, place), table
+
+
+def _models(tables: Table, problems: list[Problem]) -> tuple[tuple[Setting, Setting | None], ...]:
+    kind = Kind(
+        noun=MODELS.noun,
+        get=MODELS.get,
+        names=MODELS.names,
+        extra=frozenset({"use", "label", "training"}),
+    )
+    found: dict[tuple[Setting, Setting | None], None] = {}
+    for path, table in _tables(tables, "model"):
+        settings, wrong = expand(kind, table, path)
+        recipes, wrong_recipe = _recipes(table, path)
+        problems += [*wrong, *wrong_recipe]
+        for setting in settings:
+            trained = setting.values.get("weights") == "train"
+            if "training" in table and not trained:
+                hint = 'Set weights = "train", or drop the table.'
+                problems.append(
+                    Problem((*path, "training"), f"This model is not trained here. {hint}")
+                )
+            for recipe in recipes if trained else [None]:
+                found[_named(setting, recipe, many=len(recipes) > 1), recipe] = None
+    return tuple(found)
+
+
+def _recipes(table: Mapping[str, Any], path: TablePath) -> tuple[list[Setting], list[Problem]]:
+    options = table.get("training", {})
+    path = (*path, "training")
+    if not isinstance(options, dict):
+        return [], [Problem(path, "It should be a table: write [model.training] below the model.")]
+    return expand_options(TrainingRecipe, "training recipe", options, path, use="training")
+
+
+def _named(setting: Setting, recipe: Setting | None, *, many: bool) -> Setting:
+    """Return the model's setting under a label that tells its recipes apart."""
+    if recipe is None or not many:
+        return setting
+    return Setting(use=setting.use, options=setting.options, label=f"{setting} {recipe}")
+
+
+def _measure(tables: Table, problems: list[Problem]) -> Setting:
+    table = tables.get("measure", {})
+    fallback = setting_of("measure", MeasureSettings())
+    if not isinstance(table, dict):
+        return fallback
+    lists = [name for name, value in table.items() if isinstance(value, list)]
+    if lists:
+        problems += [
+            Problem(("measure", name), "How to measure is no axis. Give one value.")
+            for name in lists
+        ]
+        return fallback
+    settings, wrong = expand_options(
+        MeasureSettings, "table [measure]", table, ("measure",), use="measure"
+    )
+    problems += wrong
+    return settings[0] if settings else fallback
+
+
+def _metric_problems(metrics: Any) -> list[Problem]:
+    problems = []
+    for place, name in enumerate(metrics if isinstance(metrics, list) else []):
+        if isinstance(name, str):
+            try:
+                MetricName.parse(name)
+            except CbirBenchError as error:
+                problems.append(Problem(("metrics", place), str(error)))
+    return problems
+
+
+def _dotted(path: TablePath) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return f"{text.removeprefix('.')}: " if text else ""
+
+
+def _line(text: str, path: TablePath) -> int:
+    """Return the line of a path in the file, or of the nearest table above it."""
+    lines = text.splitlines()
+    first, last = 0, len(lines)
+    if len(path) > 1 and isinstance(path[1], int):
+        headers = [
+            i for i, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{path[0]}\s*\]\]", line)
+        ]
+        if path[1] < len(headers):
+            first = headers[path[1]]
+            after = [i for i, line in enumerate(lines) if i > first and re.match(r"\s*\[\[", line)]
+            last = after[0] if after else last
+    elif path:
+        headers = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\s*{path[0]}\s*\]", line)]
+        first = headers[0] if headers else 0
+    names = [part for part in path if isinstance(part, str)]
+    if names:
+        for i in range(first, last):
+            if re.match(rf"\s*\"?{re.escape(names[-1])}\"?\s*=", lines[i]):
+                return i + 1
+    return first + 1
