@@ -110,8 +110,8 @@ def validate(suite: str) -> None:
 @_storage
 def plan(suite: str, data_dir: tuple[Path, ...], cache: Path | None) -> None:
     """Show what running a SUITE would do: trials, builds, estimated disk. Starts nothing."""
-    from cbir_bench.run.plan import make_plan
     from cbir_bench.run.places import Places
+    from cbir_bench.run.plan import make_plan
     from cbir_bench.run.preview import preview
     from cbir_bench.run.shipped import find_suite
     from cbir_bench.run.suite import read_suite

@@ -16,7 +16,18 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_shipped" not in p.parts)
 STAGES = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file())
 KNOWS_ALL = {"run", "cli"}
 CORE_MAY_IMPORT = {"numpy"} | set(sys.stdlib_module_names)
-HEAVY = {"torch", "pandas", "timm", "faiss", "matplotlib", "sklearn", "scipy", "cv2", "pyarrow", "PIL"}
+HEAVY = {
+    "torch",
+    "pandas",
+    "timm",
+    "faiss",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "cv2",
+    "pyarrow",
+    "PIL",
+}
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -56,7 +67,9 @@ def test_core_imports_numpy_only(path: Path) -> None:
     assert actual <= CORE_MAY_IMPORT
 
 
-@pytest.mark.parametrize("group", ["indexes", "rerank", "quantizers", "models", "datasets", "metrics"])
+@pytest.mark.parametrize(
+    "group", ["indexes", "rerank", "quantizers", "models", "datasets", "metrics"]
+)
 def test_listing_a_stage_loads_no_heavy_library(group: str) -> None:
     """The measuring worker and the command line list components; torch alone would cost seconds."""
     code = (
@@ -66,7 +79,7 @@ def test_listing_a_stage_loads_no_heavy_library(group: str) -> None:
         "print(*sys.modules)"
     )
 
-    loaded = subprocess.run(  # noqa: S603
+    loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
@@ -83,7 +96,7 @@ def test_help_loads_no_array_library() -> None:
         "print(*sys.modules)"
     )
 
-    loaded = subprocess.run(  # noqa: S603
+    loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
@@ -94,7 +107,9 @@ def test_no_package_in_the_top_level_folders() -> None:
     """A top-level `datasets` package would shadow Hugging Face's for every library that looks."""
     root = Path(__file__).parents[1]
 
-    actual = [folder for folder in ("benchmarks", "datasets", "results") if (root / folder / "__init__.py").exists()]
+    folders = ("benchmarks", "datasets", "results")
+
+    actual = [folder for folder in folders if (root / folder / "__init__.py").exists()]
 
     assert actual == []
 
@@ -104,7 +119,11 @@ def test_the_package_never_asserts_on_input_and_never_prints() -> None:
     wrong = []
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            name = (
+                node.func.id
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                else ""
+            )
             if isinstance(node, ast.Assert) or name == "print":
                 wrong.append(f"{path.name}:{node.lineno}")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_type_hints
 
 from cbir_bench.core.errors import SettingError, did_you_mean
 from cbir_bench.core.hashing import canonical_json
@@ -39,8 +42,6 @@ class Setting:
     @property
     def values(self) -> dict[str, Option]:
         """The options as a new dictionary."""
-        import json
-
         options: dict[str, Option] = json.loads(self.options)
         return options
 
@@ -92,6 +93,14 @@ def create(registry: Registry[type[C]], use: str, options: Mapping[str, Option])
         return component(**options)
     except TypeError as error:
         raise SettingError(f"The {registry.noun} {use!r} cannot be made: {error}.") from error
+
+
+def field_types(component: type[Any]) -> dict[str, Any]:
+    """Return the type of each option, ``Annotated`` constraints included."""
+    annotations = {f.name: f.type for f in fields(component)}
+    scope = vars(sys.modules[component.__module__])
+    holder = SimpleNamespace(__annotations__=annotations)
+    return get_type_hints(holder, globalns=scope, include_extras=True)
 
 
 def help_texts(component: type[Any]) -> dict[str, str]:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 class Embedder(Protocol):
     """A model with its weights in place."""
 
-    dim: int
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        ...
 
     def embed(self, images: Iterable[list[Image]]) -> Iterable[Matrix]:
         """Yield the ``(n, dim)`` float32 vectors of each batch of images, in order."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from cbir_bench.core.component import Setting, describe, setting_of
+from cbir_bench.core.component import Setting, describe, field_types, setting_of
 from cbir_bench.core.errors import SettingError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def expand(kind: Kind, table: Mapping[str, Any], path: Path) -> tuple[list[Setti
     return expand_options(component, f"{kind.noun} {use!r}", options, path, use=use, label=label)
 
 
-def expand_options(  # noqa: PLR0913, PLR0917
+def expand_options(
     component: type[Any],
     what: str,
     options: Mapping[str, Any],
@@ -110,7 +110,7 @@ def _check(component: type[Any], what: str, name: str, value: Any, path: Path) -
         return [
             Problem((*path, name), "An axis needs at least one value. Fill the list or drop it.")
         ]
-    hint_type = get_type_hints(component, include_extras=True)[name]
+    hint_type = field_types(component)[name]
     adapter: TypeAdapter[Any] = TypeAdapter(hint_type, config=ConfigDict(strict=True))
     values = value if isinstance(value, list) else [value]
     problems = []

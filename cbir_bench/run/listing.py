@@ -11,10 +11,9 @@ from typing import (
     Literal,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
-from cbir_bench.core.component import help_texts
+from cbir_bench.core.component import field_types, help_texts
 from cbir_bench.core.errors import UnknownNameError
 from cbir_bench.core.registry import DATASETS, INDEXES, METRICS, MODELS, QUANTIZERS, RERANKERS
 from cbir_bench.protocols import PROTOCOLS
@@ -75,8 +74,8 @@ def list_one(kind: str, name: str) -> str:
 
 
 def _options(component: type[Any]) -> list[str]:
-    texts, hints = help_texts(component), get_type_hints(component, include_extras=True)
-    search = getattr(component, "SEARCH_PARAMS", frozenset())
+    texts, hints = help_texts(component), field_types(component)
+    search: frozenset[str] = getattr(component, "SEARCH_PARAMS", frozenset())
     lines = []
     for option in fields(component):
         default = "" if option.default is MISSING else f" = {option.default!r}"

@@ -130,7 +130,7 @@ def _suite(tables: Table, text: str, filename: str) -> Suite:
     models = _models(tables, problems)
     measure = _measure(tables, problems)
     metrics = tables.get("metrics", list(DEFAULT_METRICS))
-    problems += _metric_problems(metrics)
+    problems += _metric_problems(metrics, min(_axis(file.search.k)) if file else None)
     if problems or file is None:
         lines = [
             f"{filename}:{_line(text, p.path)}: {_dotted(p.path)}{p.message}" for p in problems
@@ -168,7 +168,9 @@ def _top_level(tables: Table) -> tuple[list[Problem], SuiteFile | None]:
 
 def _top_problem(error: Any) -> Problem:
     path = tuple(
-        p for p in error["loc"] if not (isinstance(p, str) and "[" in p or p in {"int", "literal"})
+        p
+        for p in error["loc"]
+        if not ((isinstance(p, str) and "[" in p) or p in {"int", "literal"})
     )
     if error["type"] == "extra_forbidden":
         model: type[BaseModel] = SearchTable if path[0] == "search" else SuiteFile
@@ -283,14 +285,20 @@ def _measure(tables: Table, problems: list[Problem]) -> Setting:
     return settings[0] if settings else fallback
 
 
-def _metric_problems(metrics: Any) -> list[Problem]:
+def _metric_problems(metrics: Any, least_k: int | None) -> list[Problem]:
     problems = []
-    for place, name in enumerate(metrics if isinstance(metrics, list) else []):
-        if isinstance(name, str):
-            try:
-                MetricName.parse(name)
-            except CbirBenchError as error:
-                problems.append(Problem(("metrics", place), str(error)))
+    for place, text in enumerate(metrics if isinstance(metrics, list) else []):
+        if not isinstance(text, str):
+            continue
+        path = ("metrics", place)
+        try:
+            name = MetricName.parse(text)
+        except CbirBenchError as error:
+            problems.append(Problem(path, str(error)))
+            continue
+        if name.k and least_k and name.k > least_k:
+            hint = f"Set k = {name.k} or more, or cut the metric at {least_k}."
+            problems.append(Problem(path, f"{name} is deeper than [search] k = {least_k}. {hint}"))
     return problems
 
 
@@ -302,21 +310,28 @@ def _dotted(path: TablePath) -> str:
 def _line(text: str, path: TablePath) -> int:
     """Return the line of a path in the file, or of the nearest table above it."""
     lines = text.splitlines()
-    first, last = 0, len(lines)
-    if len(path) > 1 and isinstance(path[1], int):
-        headers = [
-            i for i, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{path[0]}\s*\]\]", line)
-        ]
-        if path[1] < len(headers):
-            first = headers[path[1]]
-            after = [i for i, line in enumerate(lines) if i > first and re.match(r"\s*\[\[", line)]
-            last = after[0] if after else last
-    elif path:
-        headers = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\s*{path[0]}\s*\]", line)]
-        first = headers[0] if headers else 0
-    names = [part for part in path if isinstance(part, str)]
-    if names:
-        for i in range(first, last):
-            if re.match(rf"\s*\"?{re.escape(names[-1])}\"?\s*=", lines[i]):
-                return i + 1
+    first, last = _section_lines(lines, path)
+    names = [str(part) for part in path if isinstance(part, str)]
+    for name in reversed(names):
+        pattern = re.compile(
+            rf"\s*(\"?{re.escape(name)}\"?\s*=|\[+\s*([\w-]+\.)*{re.escape(name)}\s*\]+)"
+        )
+        found = next((i for i in range(first, last) if pattern.match(lines[i])), None)
+        if found is not None:
+            return found + 1
     return first + 1
+
+
+def _section_lines(lines: list[str], path: TablePath) -> tuple[int, int]:
+    """Return the range of lines that the table at the head of a path takes."""
+    if len(path) < 2 or not isinstance(path[1], int):
+        header = rf"\s*\[\s*{re.escape(str(path[0]))}\s*\]" if path else r"(?!)"
+        first = next((i for i, line in enumerate(lines) if re.match(header, line)), 0)
+        return first, len(lines)
+    header = rf"\s*\[\[\s*{re.escape(str(path[0]))}\s*\]\]"
+    headers = [i for i, line in enumerate(lines) if re.match(header, line)]
+    if path[1] >= len(headers):
+        return 0, len(lines)
+    first = headers[path[1]]
+    after = (i for i, line in enumerate(lines) if i > first and re.match(r"\s*\[\[", line))
+    return first, next(after, len(lines))

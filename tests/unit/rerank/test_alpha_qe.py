@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import query_expansion as oracle
 
 from cbir_bench.core.arrays import NO_ITEM, unit_rows
 from cbir_bench.core.errors import SettingError
 from cbir_bench.rerank.alpha_qe import AlphaQueryExpansion
-
-_SPEC = importlib.util.spec_from_file_location(
-    "query_expansion_oracle", Path(__file__).parents[2] / "oracles" / "query_expansion.py"
-)
-oracle = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(oracle)
 
 
 def vectors(n, dim=12, seed=0):

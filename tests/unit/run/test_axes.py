@@ -37,7 +37,9 @@ KIND = Kind(noun="index", get=get, names=lambda: ["graph"])
 
 def test_a_list_is_an_axis_and_a_scalar_is_fixed():
     """The whole sweep language in one sentence."""
-    settings, problems = expand(KIND, {"use": "graph", "m": [8, 16], "ef_search": [32, 64]}, ("index", 0))
+    settings, problems = expand(
+        KIND, {"use": "graph", "m": [8, 16], "ef_search": [32, 64]}, ("index", 0)
+    )
 
     actual = [(s.values["m"], s.values["ef_search"]) for s in settings]
 
@@ -65,7 +67,11 @@ def test_the_same_point_twice_is_one_setting():
         ({"use": "grph"}, ("index", 0, "use"), "No index is called 'grph'. Did you mean 'graph'?"),
         ({}, ("index", 0), 'Add use = "..."'),
         ({"use": "graph", "ef_serch": 1}, ("index", 0, "ef_serch"), "Did you mean 'ef_search'?"),
-        ({"use": "graph", "m": "16"}, ("index", 0, "m"), "The value is '16'; it should be a valid integer."),
+        (
+            {"use": "graph", "m": "16"},
+            ("index", 0, "m"),
+            "The value is '16'; it should be a valid integer.",
+        ),
         ({"use": "graph", "m": 16.5}, ("index", 0, "m"), "16.5"),
         ({"use": "graph", "m": True}, ("index", 0, "m"), "True"),
         ({"use": "graph", "m": [8, 1]}, ("index", 0, "m", 1), "greater than or equal to 2"),
@@ -93,7 +99,9 @@ def test_every_mistake_of_a_table_is_listed():
 
 def test_a_label_is_told_apart_along_its_axes():
     """Two points of one table may not have one name in the report."""
-    settings, _ = expand(KIND, {"use": "graph", "label": "G", "m": 8, "ef_search": [32, 64]}, ("index", 0))
+    settings, _ = expand(
+        KIND, {"use": "graph", "label": "G", "m": 8, "ef_search": [32, 64]}, ("index", 0)
+    )
 
     assert [str(s) for s in settings] == ["G (ef_search=32)", "G (ef_search=64)"]
 

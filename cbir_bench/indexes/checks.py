@@ -1,0 +1,37 @@
+"""Refusals that several libraries share."""
+
+from __future__ import annotations
+
+from cbir_bench.core.errors import SettingError
+
+
+def check_k(library: str, k: int, n_base: int | None) -> None:
+    """Refuse to ask for more results than the base holds.
+
+    Libraries answer that differently: faiss pads, hnswlib raises, the others return short lists.
+
+    Raises:
+        SettingError: if ``k`` is larger than ``n_base``, where that is known.
+    """
+    if n_base is not None and k > n_base:
+        raise SettingError(
+            f"{library} is asked for {k} results but the base has {n_base} items. "
+            "Lower [search] k, or give more images (the query itself counts as one where it is in "
+            "the base)."
+        )
+
+
+def check_beam(library: str, option: str, beam: int, k: int) -> None:
+    """Refuse a search beam narrower than ``k``.
+
+    Libraries silently search with the larger of the two, so that such settings would all be the
+    same point of a sweep.
+
+    Raises:
+        SettingError: if ``beam`` is smaller than ``k``.
+    """
+    if beam < k:
+        raise SettingError(
+            f"{library} is asked for {k} results with {option} = {beam}. "
+            f"Set {option} to {k} or more, or lower [search] k."
+        )

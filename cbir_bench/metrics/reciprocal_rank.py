@@ -1,0 +1,24 @@
+"""Reciprocal rank. Voorhees, TREC-8, 1999."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cbir_bench.core.registry import METRICS
+from cbir_bench.metrics.per_query import divided, place_of, sum_per_query
+from cbir_bench.metrics.requirements import need_complete, need_cutoff
+
+if TYPE_CHECKING:
+    from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.ranking import PositiveRanks
+
+
+@METRICS.register("mrr")
+def reciprocal_rank(positives: PositiveRanks, k: int | None) -> Scores:
+    """1 / rank of the first relevant item; ``mrr@k`` is 0 where that rank is above k."""
+    first = place_of(positives) == 1
+    if k is None:
+        need_complete("mrr", positives)
+    else:
+        first &= positives.ranks <= need_cutoff("mrr", positives, k)
+    return divided(sum_per_query(positives, first / positives.ranks), 1, positives)

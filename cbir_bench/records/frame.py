@@ -1,0 +1,184 @@
+"""All records of a run as one tidy table: a row per trial, units in the names of the columns."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from cbir_bench.core.errors import RecordError
+from cbir_bench.core.record import BuildCost, Latency, Record
+from cbir_bench.records.plan import read_plan
+from cbir_bench.records.store import RecordStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from cbir_bench.core.component import Setting
+
+COMPONENTS: Final = ("dataset", "model", "quantizer", "index", "reranker", "protocol")
+_LATENCY: Final = tuple(f.name for f in fields(Latency))
+_BUILD: Final = tuple(f.name for f in fields(BuildCost) if f.name != "build_key")
+_NAN: Final = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """What a run measured.
+
+    Attributes:
+        name: of its folder.
+        points: one row per trial with a record, in the order of the plan; see ``read_run``.
+        metrics: names of the metrics, in the suite's order.
+        n_planned: trials in the plan.
+        n_left_over: records that no trial of the plan has: an earlier version of the suite wrote them.
+    """
+
+    name: str
+    points: pd.DataFrame
+    metrics: tuple[str, ...]
+    n_planned: int
+    n_left_over: int
+
+
+def read_run(run_folder: Path) -> Run:
+    """Return the records of a run's plan as a table.
+
+    Columns: ``trial_id``, ``status``, ``reason``, ``log_tail``; ``dataset``, ``model``, ``quantizer``,
+    ``index``, ``reranker``, ``protocol`` (labels, made unique where different settings share one) and
+    the same with ``_use`` (registered names); ``space``, ``k``, ``n_threads``, ``n_base``,
+    ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``, ``prepare_seconds``,
+    ``prepare_bytes``; all fields of ``Latency`` and ``BuildCost``; for every metric ``M`` the columns
+    ``M``, ``M.low``, ``M.high``, ``M.n_queries``, ``M.n_left_out``, ``M.undefined``; and the objects
+    ``environment`` and ``warnings``. What a trial does not have is NaN.
+
+    Raises:
+        RecordError: if the folder is no run, or one of its records is torn.
+    """
+    plan = read_plan(run_folder)
+    store = RecordStore(run_folder)
+    present = set(store.ids())
+    records = [store.read(trial_id) for trial_id in plan if trial_id in present]
+    metrics = tuple(dict.fromkeys(name for r in records for name in (*r.trial.metrics, *r.metrics)))
+    return Run(
+        name=run_folder.resolve().name,
+        points=to_frame(records, metrics),
+        metrics=metrics,
+        n_planned=len(plan),
+        n_left_over=len(present - set(plan)),
+    )
+
+
+def to_frame(records: Sequence[Record], metrics: Sequence[str]) -> pd.DataFrame:
+    """Return a row per record; ``read_run`` lists the columns.
+
+    Raises:
+        RecordError: if a metric is called like another column.
+    """
+    import pandas as pd
+
+    labels = _unique_labels(records)
+    rows = [_row(record, labels) | _metric_columns(record, metrics) for record in records]
+    columns = list(_row_columns()) + [column for name in metrics for column in _columns_of(name)]
+    if len(set(columns)) < len(columns):
+        raise RecordError(
+            f"A metric is called like a column of the table: {sorted(set(metrics) & set(columns))}. "
+            "Rename it."
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _row_columns() -> tuple[str, ...]:
+    names = [name for component in COMPONENTS for name in (component, f"{component}_use")]
+    sizes = ("space", "k", "n_threads", "n_base", "n_queries", "dim", "bytes_per_vector")
+    costs = (*_LATENCY, "batch_qps", "build_key", *_BUILD, "prepare_seconds", "prepare_bytes")
+    head = ("trial_id", "status", "reason", "log_tail")
+    return (*head, *names, *sizes, *costs, "environment", "warnings")
+
+
+def _columns_of(metric: str) -> tuple[str, ...]:
+    parts = ("low", "high", "n_queries", "n_left_out", "undefined")
+    return (metric, *(f"{metric}.{part}" for part in parts))
+
+
+def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
+    trial = record.trial
+    row: dict[str, Any] = {"trial_id": trial.id, "space": trial.space, "k": trial.k}
+    for name in COMPONENTS:
+        row[name] = labels[name][_identity(record, name)]
+        row[f"{name}_use"] = getattr(trial, name).use
+    for name in ("status", "reason", "log_tail", "n_base", "n_queries", "dim"):
+        row[name] = getattr(record, name)
+    for name in ("bytes_per_vector", "batch_qps", "prepare_seconds", "prepare_bytes"):
+        row[name] = _number(getattr(record, name))
+    row |= {name: _number(getattr(record.latency, name, None)) for name in _LATENCY}
+    row |= {name: _number(getattr(record.build, name, None)) for name in _BUILD}
+    row["build_key"] = record.build.build_key if record.build else ""
+    row["n_threads"] = trial.n_threads
+    return row | {"environment": record.environment, "warnings": record.warnings}
+
+
+def _metric_columns(record: Record, metrics: Iterable[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name in metrics:
+        value = record.metrics.get(name)
+        numbers = (value.mean, value.low, value.high) if value else (None, None, None)
+        counts = (value.n_queries, value.n_left_out) if value else (0, 0)
+        reason = value.undefined if value else "not measured"
+        values = (*map(_number, numbers), *counts, reason)
+        row |= dict(zip(_columns_of(name), values, strict=True))
+    return row
+
+
+def _number(value: float | None) -> float:
+    return _NAN if value is None else float(value)
+
+
+def _identity(record: Record, component: str) -> tuple[Setting, ...]:
+    """Return what a label stands for; how a model was trained is part of which model it is."""
+    trial = record.trial
+    settings = (
+        (trial.model, trial.training) if component == "model" else (getattr(trial, component),)
+    )
+    return tuple(setting for setting in settings if setting is not None)
+
+
+def _unique_labels(records: Iterable[Record]) -> dict[str, dict[Any, str]]:
+    """Return a display name for every setting of each component, the same for no two of them."""
+    labels = {}
+    for component in COMPONENTS:
+        settings = dict.fromkeys(_identity(record, component) for record in records)
+        sharing = defaultdict(list)
+        for setting in settings:
+            sharing[str(setting[0])].append(setting)
+        labels[component] = {
+            setting: label
+            for shared, group in sharing.items()
+            for setting, label in zip(group, _told_apart(shared, group), strict=True)
+        }
+    return labels
+
+
+def _told_apart(label: str, group: Sequence[tuple[Setting, ...]]) -> list[str]:
+    """Return the label for each setting of a group, with the options in which they differ."""
+    if len(group) == 1:
+        return [label]
+    flat = [_options(settings) for settings in group]
+    names = dict.fromkeys(name for one in flat for name in one)
+    differing = [name for name in names if len({str(one.get(name)) for one in flat}) > 1]
+    return [
+        f"{label} ({', '.join(f'{name}={one[name]}' for name in differing if name in one)})"
+        for one in flat
+    ]
+
+
+def _options(settings: Sequence[Setting]) -> dict[str, Any]:
+    """Return the options of a component; those of a model's training follow under longer names."""
+    options = settings[0].to_json()
+    for training in settings[1:]:
+        options |= {f"training.{name}": value for name, value in training.to_json().items()}
+    return options

@@ -1,0 +1,91 @@
+"""From a run folder to a folder of tables and plots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cbir_bench.core.errors import RecordError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from cbir_bench.report.choice import Section
+
+_OBJECTS: Final = ("environment", "warnings", "log_tail")
+"""Columns that no cell of a CSV file can hold."""
+
+
+def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = None) -> list[Path]:
+    """Write the report of a run and return its files, ``report.md`` first.
+
+    Args:
+        run_folder: what `cbir-bench run` wrote; only records and the plan are read.
+        out_folder: made if it is missing; files of an earlier report are replaced.
+        metric: quality in plots and verdicts; by default ``map_at_r`` or the first metric that has a
+            value for every point.
+
+    Raises:
+        RecordError: if the folder is no run, a record is torn, or the report cannot be written.
+        SettingError: if the metric is not in the run.
+    """
+    from cbir_bench.records.frame import read_run
+    from cbir_bench.report import choice, page
+    from cbir_bench.report.figures import draw_figures
+
+    run = read_run(run_folder)
+    main = choice.main_metric(run.points, run.metrics, metric)
+    sections = choice.sections(run.points, run.metrics, main)
+    try:
+        figures = draw_figures(sections, out_folder)
+        links = {
+            title: [
+                (figure.caption, f"{figure.png.parent.name}/{figure.png.name}") for figure in drawn
+            ]
+            for title, drawn in figures.items()
+        }
+        counts = page.counts_in_words(run.points, run.n_planned, run.n_left_over, main)
+        texts = {
+            "report.md": page.main_page(run.name, run.points, sections, links, counts),
+            "operating_points.md": page.points_page(run.name, sections),
+            **csv_files(run.points, sections),
+        }
+        files = [_write(out_folder / name, text) for name, text in texts.items()]
+    except OSError as error:
+        raise RecordError(
+            f"The report cannot be written to {out_folder}: {error.strerror or error}. "
+            "Give another folder with --out."
+        ) from error
+    return [*files, *(p for drawn in figures.values() for f in drawn for p in (f.svg, f.png))]
+
+
+def csv_files(points: pd.DataFrame, sections: list[Section]) -> dict[str, str]:
+    """Return the CSV files by name: full precision, units in the names of the columns."""
+    import pandas as pd
+
+    from cbir_bench.report.tables import exact_points
+
+    empty = points[points["status"] == "ok"].assign(pareto=False, pareto_model=False)
+    measured = [section.points for section in sections] or [empty]
+    exact = [exact_points(section) for section in sections] or [empty]
+    failed = ["trial_id", "status", "reason", *_components(), "space", "k", "n_threads", "log_tail"]
+    return {
+        "operating_points.csv": _csv(pd.concat(measured).drop(columns=[*_OBJECTS])),
+        "models.csv": _csv(pd.concat(exact).drop(columns=[*_OBJECTS])),
+        "failures.csv": _csv(points.loc[points["status"] != "ok", failed]),
+    }
+
+
+def _components() -> tuple[str, ...]:
+    return ("dataset", "protocol", "model", "quantizer", "index", "reranker")
+
+
+def _csv(points: pd.DataFrame) -> str:
+    return points.to_csv(index=False, lineterminator="\n")
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path

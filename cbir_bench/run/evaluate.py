@@ -1,0 +1,192 @@
+"""From what a worker answered to a record: hits, metrics, latency, cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from cbir_bench.core.arrays import NO_ITEM, unit_rows
+from cbir_bench.core.component import create
+from cbir_bench.core.ranking import PositiveRanks
+from cbir_bench.core.record import Record
+from cbir_bench.core.registry import INDEXES, QUANTIZERS, RERANKERS
+from cbir_bench.measure.summary import summarise_latency
+from cbir_bench.metrics.aggregate import evaluate
+from cbir_bench.metrics.complete import complete_scores
+from cbir_bench.metrics.names import MetricName
+from cbir_bench.metrics.neighbours import exact_neighbours
+from cbir_bench.metrics.similarity import Similarities
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cbir_bench.core.arrays import Ids, Matrix, Scores
+    from cbir_bench.core.embeddings import Embeddings
+    from cbir_bench.core.ground_truth import GroundTruth
+    from cbir_bench.core.record import BuildCost, Status
+    from cbir_bench.core.trial import Trial
+    from cbir_bench.metrics.aggregate import Evaluation
+    from cbir_bench.metrics.neighbours import ExactNeighbours
+    from cbir_bench.run.plan import Build
+
+_TOP: Final = 10
+"""Ids per query that a record keeps, for galleries."""
+
+
+class Ended(NamedTuple):
+    """How a trial without a result ended."""
+
+    status: Status
+    reason: str
+    log_tail: str
+
+
+class Part:
+    """What all builds of one data set, model, protocol, quantiser and space share.
+
+    Args:
+        build: the first of the builds.
+        embeddings: the frozen vectors of its data set and model.
+        folder: where the vectors for workers are written; made if it is not there.
+
+    Raises:
+        InvalidArrayError: if the quantiser gives vectors that cannot be searched.
+    """
+
+    def __init__(self, build: Build, embeddings: Embeddings, folder: Path) -> None:
+        first = build.trials[0]
+        self.key, self.folder = build.part, folder
+        self.truth: GroundTruth = build.opened.truths[first.protocol]
+        self._space = first.space
+        vectors = embeddings.vectors
+        if first.space == "cosine":
+            vectors = unit_rows(vectors)
+        self.base: Matrix = vectors[self.truth.base_rows]
+        self.queries: Matrix = vectors[self.truth.query_rows]
+        quantizer = create(QUANTIZERS, first.quantizer.use, first.quantizer.values)
+        self.bytes_per_vector = quantizer.bytes_per_vector(self.base.shape[1])
+        codebook = quantizer.fit(self.base)
+        decoded = quantizer.decode(codebook, quantizer.encode(codebook, self.base))
+        self.decoded: Matrix = unit_rows(decoded) if first.space == "cosine" else decoded
+        self._known_neighbours: ExactNeighbours | None = None
+        self._complete_by_names: dict[tuple[str, ...], dict[str, Scores]] = {}
+        self._write()
+
+    @property
+    def base_path(self) -> Path:
+        """Where workers find what they index."""
+        return self.folder / "base.npy"
+
+    @property
+    def queries_path(self) -> Path:
+        """Where workers find the queries."""
+        return self.folder / "queries.npy"
+
+    @property
+    def self_ids_path(self) -> Path | None:
+        """Where workers find each query's own row of the base, if any has one."""
+        return self.folder / "self_ids.npy" if self.truth.leave_one_out else None
+
+    def record(
+        self,
+        trial: Trial,
+        event: dict[str, Any],
+        build: BuildCost | None,
+        environment: dict[str, Any],
+    ) -> Record:
+        """Return the record of a trial from the worker's event and arrays."""
+        with np.load(event["arrays"]) as file:
+            arrays = dict(file)
+        ids = arrays["ids"].astype(np.int64)
+        values, scores = self._score(trial, ids)
+        return Record(
+            trial=trial,
+            status="ok",
+            n_base=len(self.base),
+            n_queries=len(self.queries),
+            dim=self.base.shape[1],
+            metrics=values,
+            latency=summarise_latency(arrays["latency_ns"]),
+            batch_qps=event["batch_qps"],
+            build=build,
+            bytes_per_vector=self.bytes_per_vector,
+            prepare_seconds=event["prepare_seconds"],
+            prepare_bytes=event["prepare_bytes"],
+            environment=environment,
+            warnings=self._warnings(ids),
+            arrays={
+                **scores,
+                "top_ids": ids[:, :_TOP].astype(np.int32),
+                "latency_ns": arrays["latency_ns"],
+                "latency_queries": arrays["latency_queries"],
+            },
+        )
+
+    def failure(
+        self,
+        trial: Trial,
+        ended: Ended,
+        build: BuildCost | None,
+        environment: dict[str, Any],
+    ) -> Record:
+        """Return the record of a trial that has no result."""
+        return Record(
+            trial=trial,
+            status=ended.status,
+            reason=ended.reason,
+            log_tail=ended.log_tail,
+            n_base=len(self.base),
+            n_queries=len(self.queries),
+            dim=self.base.shape[1],
+            build=build,
+            bytes_per_vector=self.bytes_per_vector,
+            environment=environment,
+        )
+
+    def _score(self, trial: Trial, ids: Ids) -> Evaluation:
+        """Return every metric of a trial's answer."""
+        positives = PositiveRanks.from_hits(self.truth.hits(ids), self.truth.n_relevant)
+        names = [MetricName.parse(name) for name in trial.metrics]
+        of_neighbours = [name.k for name in names if name.of_neighbours and name.k]
+        found = None
+        if of_neighbours:
+            found = self._neighbours(max(of_neighbours)).found(ids)
+        complete = None
+        if _is_exact(trial):
+            labels = tuple(str(name) for name in names if not name.of_neighbours)
+            complete = self._complete(labels)
+        return evaluate(names, positives, neighbours=found, complete=complete)
+
+    def _neighbours(self, k: int) -> ExactNeighbours:
+        """Return the neighbours under the frozen vectors, before any quantiser."""
+        if self._known_neighbours is None or self._known_neighbours.k < k:
+            similarities = Similarities(queries=self.queries, base=self.base, space=self._space)
+            self._known_neighbours = exact_neighbours(similarities, self.truth.self_ids, k)
+        return self._known_neighbours
+
+    def _complete(self, names: tuple[str, ...]) -> dict[str, Scores]:
+        """Return metrics of the complete ranking of what the index was built from."""
+        if names not in self._complete_by_names:
+            similarities = Similarities(queries=self.queries, base=self.decoded, space=self._space)
+            self._complete_by_names[names] = complete_scores(names, similarities, self.truth)
+        return self._complete_by_names[names]
+
+    def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        np.save(self.base_path, self.decoded)
+        np.save(self.queries_path, self.queries)
+        if self.self_ids_path is not None:
+            np.save(self.self_ids_path, self.truth.self_ids)
+
+    def _warnings(self, ids: Ids) -> tuple[str, ...]:
+        short = int((ids == NO_ITEM).any(1).sum())
+        if not short:
+            return ()
+        return (f"{short} of {len(ids)} queries found fewer than k results.",)
+
+
+def _is_exact(trial: Trial) -> bool:
+    """Return whether a trial's ranking is the exact one, so that its complete ranking is known."""
+    index = INDEXES.get(trial.index.use)
+    return index.EXACT and RERANKERS.get(trial.reranker.use).MODE == "identity"

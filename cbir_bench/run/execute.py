@@ -1,0 +1,259 @@
+"""Run a plan: freeze what is missing, then one worker per index build, then a record per trial."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from cbir_bench.core.errors import SettingError
+from cbir_bench.core.record import BuildCost
+from cbir_bench.measure.environment import environment
+from cbir_bench.measure.settings import MeasureSettings
+from cbir_bench.records.atomic import write_file
+from cbir_bench.records.store import RecordStore
+from cbir_bench.run.artefacts import freeze_missing
+from cbir_bench.run.evaluate import Ended, Part
+from cbir_bench.run.job import Job, JobTrial
+from cbir_bench.run.plan import make_plan
+from cbir_bench.run.process import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cbir_bench.core.embeddings import Embeddings
+    from cbir_bench.core.record import Record
+    from cbir_bench.core.trial import Trial
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.plan import Build, Plan
+    from cbir_bench.run.process import JobOutcome
+    from cbir_bench.run.progress import Progress
+    from cbir_bench.run.suite import Suite
+
+_SCRATCH: Final = "scratch"
+"""Folder of a run for vectors on their way to a worker; deleted when the run ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        n_measured: trials measured now.
+        n_kept: trials that were complete before.
+        failures: reasons of the trials that failed, with how many trials each.
+    """
+
+    n_measured: int
+    n_kept: int
+    failures: Counter[str]
+
+    def summary(self) -> str:
+        """Return what was done, and what failed and why."""
+        lines = [f"{self.n_measured} trials measured, {self.n_kept} kept from before."]
+        if self.failures:
+            lines.append(f"{self.failures.total()} trials of the suite have no result:")
+            lines += [f"  {count} x {reason}" for reason, count in self.failures.most_common()]
+        return "\n".join(lines)
+
+
+def run_suite(
+    suite: Suite, folder: Path, places: Places, progress: Progress, *, retry_failed: bool = False
+) -> Outcome:
+    """Measure every trial of a suite that has no record yet.
+
+    Args:
+        suite: what to measure.
+        folder: the run's folder; made if it is not there.
+        places: where inputs are found and artefacts kept.
+        progress: told about everything that takes time.
+        retry_failed: also measure trials whose record is a failure.
+
+    Raises:
+        CbirBenchError: if the suite cannot be run, or another process is running in the folder.
+    """
+    with _alone_in(folder):
+        plan = make_plan(suite, places)
+        for opened in plan.opened:
+            for note in opened.data.notes:
+                progress.say(f"{opened.data.name}: {note}")
+        _write_head(plan, folder)
+        store = RecordStore(folder)
+        done = _complete(plan, store, retry_failed=retry_failed)
+        builds = [_pending(build, done) for build in plan.builds]
+        builds = [build for build in builds if build.trials]
+        sweep = _Sweep(folder, store, progress, len(done))
+        if builds:
+            embeddings = freeze_missing(builds, places, progress)
+            sweep.run(builds, embeddings)
+        return Outcome(
+            n_measured=sweep.n_measured, n_kept=len(done), failures=_failures(plan, store)
+        )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the run folder's lock; the kernel lets go of it when the process ends in any way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise SettingError(
+            f"The run folder {folder} cannot be used: {error.strerror}. Give another one with --out."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise SettingError(
+            f"Another process is running in {folder}. Wait for it, or give another folder with --out."
+        ) from error
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
+
+
+def _write_head(plan: Plan, folder: Path) -> None:
+    write_file(folder / "suite.toml", plan.suite.source.encode())
+    head = {
+        "suite": plan.suite.name,
+        "description": plan.suite.description,
+        "metrics": list(plan.suite.metrics),
+        "trials": [trial.id for trial in plan.trials],
+    }
+    write_file(folder / "plan.json", json.dumps(head, indent=1).encode())
+
+
+def _complete(plan: Plan, store: RecordStore, *, retry_failed: bool) -> frozenset[str]:
+    """Return the ids of the plan's trials that need no measuring."""
+    kept = {trial.id for trial in plan.trials if store.has(trial.id)}
+    if retry_failed:
+        kept = {trial_id for trial_id in kept if store.read(trial_id).status == "ok"}
+    return frozenset(kept)
+
+
+def _pending(build: Build, done: frozenset[str]) -> Build:
+    return replace(build, trials=tuple(trial for trial in build.trials if trial.id not in done))
+
+
+def _failures(plan: Plan, store: RecordStore) -> Counter[str]:
+    records = [store.read(trial.id) for trial in plan.trials if store.has(trial.id)]
+    return Counter(f"{r.trial.index}: {r.status}: {r.reason}" for r in records if r.status != "ok")
+
+
+class _Sweep:
+    """Measures builds one after the other and keeps their records."""
+
+    def __init__(self, folder: Path, store: RecordStore, progress: Progress, n_kept: int) -> None:
+        self._folder, self._store, self._progress = folder, store, progress
+        self._n_kept = n_kept
+        self.n_measured = 0
+
+    def run(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
+        """Measure the trials of every build."""
+        self._progress.stage("measure", self._n_kept + sum(len(b.trials) for b in builds))
+        self._step("")
+        part: Part | None = None
+        for build in builds:
+            if part is None or part.key != build.part:
+                shutil.rmtree(self._folder / _SCRATCH, ignore_errors=True)
+                part = Part(build, embeddings[build.artefact.key], self._folder / _SCRATCH)
+            self._measure(build, part)
+
+    def _measure(self, build: Build, part: Part) -> None:
+        trials = {trial.id: trial for trial in build.trials}
+        self._step(_where(build.trials[0]))
+        measuring = _Measuring(self, trials, part)
+        outcome = run_job(_job(build, part), part.folder / build.key, measuring.on_event)
+        self._keep_log(build.key, outcome.log)
+        measuring.fail_missing(outcome)
+        shutil.rmtree(part.folder / build.key, ignore_errors=True)
+
+    def keep(self, record: Record) -> None:
+        """Write a record and say if it is a failure."""
+        self._store.write(record)
+        self.n_measured += 1
+        if record.status != "ok":
+            self._progress.say(f"{_where(record.trial)}: {record.status}: {record.reason}")
+        self._step(_where(record.trial))
+
+    def _step(self, detail: str) -> None:
+        self._progress.step(self._n_kept + self.n_measured, detail)
+
+    def _keep_log(self, key: str, log: bytes) -> None:
+        if log:
+            (self._folder / "logs").mkdir(exist_ok=True)
+            write_file(self._folder / "logs" / f"{key}.log", log)
+
+
+class _Measuring:
+    """Turns the events of one worker into records as they come."""
+
+    def __init__(self, sweep: _Sweep, trials: dict[str, Trial], part: Part) -> None:
+        self._sweep, self._trials, self._part = sweep, trials, part
+        self._told: set[str] = set()
+        self._build: BuildCost | None = None
+        self.environment = environment()
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Keep a record when a trial ended; the worker waits meanwhile."""
+        kind = event["event"]
+        if kind == "started":
+            self.environment["worker_cores"] = event["cores"]
+        elif kind == "built":
+            self._build = BuildCost(**event["build"])
+        elif kind == "trial":
+            trial = self._trials[event["trial_id"]]
+            self._told.add(trial.id)
+            self._sweep.keep(self._part.record(trial, event, self._build, self.environment))
+        elif kind == "trial_failed":
+            ended = Ended(event["status"], event["reason"], event["log_tail"])
+            self._fail(event["trial_id"], ended)
+
+    def fail_missing(self, outcome: JobOutcome) -> None:
+        """Keep a failure for every trial that the worker did not tell about."""
+        for trial_id in self._trials:
+            if trial_id not in self._told:
+                self._fail(trial_id, Ended(outcome.status, outcome.reason, outcome.log_tail))
+
+    def _fail(self, trial_id: str, ended: Ended) -> None:
+        self._told.add(trial_id)
+        trial = self._trials[trial_id]
+        self._sweep.keep(self._part.failure(trial, ended, self._build, self.environment))
+
+
+def _job(build: Build, part: Part) -> Job:
+    first = build.trials[0]
+    return Job(
+        build_key=build.key,
+        index=first.index,
+        space=first.space,
+        n_threads=first.n_threads,
+        base_path=part.base_path,
+        queries_path=part.queries_path,
+        self_ids_path=part.self_ids_path,
+        measure=MeasureSettings(**first.measure.values),
+        trials=tuple(
+            JobTrial(trial_id=t.id, index=t.index, reranker=t.reranker, k=t.k) for t in build.trials
+        ),
+        out_folder=part.folder / build.key,
+    )
+
+
+def _where(trial: Trial) -> str:
+    """Return a trial in one line."""
+    chain = [
+        trial.dataset,
+        trial.model,
+        trial.protocol,
+        trial.quantizer,
+        trial.index,
+        trial.reranker,
+    ]
+    return " > ".join(str(setting) for setting in chain if setting.use != "none")

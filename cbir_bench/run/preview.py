@@ -1,0 +1,92 @@
+"""What `cbir-bench plan` prints: what there is to do, and what it will take on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from cbir_bench.core.dataset import Split
+from cbir_bench.embeddings.store import EmbeddingStore
+from cbir_bench.training.store import CheckpointStore
+
+if TYPE_CHECKING:
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.plan import Opened, Plan
+
+_FLOAT_BYTES: Final = 4
+_USUAL_DIM: Final = 512
+_RECORD_BYTES: Final = 4000
+"""JSON of one record, and the fixed part of its Parquet file."""
+
+
+def preview(plan: Plan, places: Places) -> str:
+    """Return the plan in words: data, embeddings, builds, trials, disk. Starts nothing."""
+    lines = [f"Suite {plan.suite.name}: {plan.suite.summary()}", ""]
+    for opened in plan.opened:
+        lines += _data_lines(opened)
+    lines += ["", *_embedding_lines(plan, places), ""]
+    lines += [*_build_lines(plan), "", *_disk_lines(plan, places)]
+    return "\n".join(lines)
+
+
+def _data_lines(opened: Opened) -> list[str]:
+    counts = Counter(Split(int(split)).name.lower() for split in opened.data.splits)
+    parts = ", ".join(f"{n} {name}" for name, n in counts.items())
+    lines = [f"{opened.data.name}: {len(opened.data)} images ({parts})"]
+    for protocol, truth in opened.truths.items():
+        alone = int((truth.n_relevant == 0).sum())
+        left_out = f"; {alone} have nothing relevant and are left out of averages" if alone else ""
+        lines.append(
+            f"  {protocol}: {len(truth.query_rows)} queries, {len(truth.base_rows)} in the base{left_out}"
+        )
+    return [*lines, *(f"  note: {note}" for note in opened.data.notes)]
+
+
+def _embedding_lines(plan: Plan, places: Places) -> list[str]:
+    store, weights = EmbeddingStore(places.embeddings), CheckpointStore(places.weights)
+    lines = []
+    for artefact in plan.artefacts:
+        trained = artefact.checkpoint_key is None or weights.has(artefact.checkpoint_key)
+        if store.has(artefact.key):
+            state = "frozen"
+        else:
+            state = "to freeze" if trained else "to train and freeze"
+        lines.append(f"embeddings {artefact.key}: {artefact.model} on {artefact.dataset}: {state}")
+    return lines
+
+
+def _build_lines(plan: Plan) -> list[str]:
+    builds = Counter(str(build.trials[0].index) for build in plan.builds)
+    trials = Counter(str(trial.index) for trial in plan.trials)
+    uses = Counter(trial.index.use for trial in plan.trials)
+    built = Counter(build.trials[0].index.use for build in plan.builds)
+    lines = [
+        f"{len(plan.builds)} index builds for {len(trials)} index settings, {len(plan.trials)} trials"
+    ]
+    lines += [f"  {use}: {built[use]} builds, {n} trials" for use, n in uses.items()]
+    return lines if builds else []
+
+
+def _disk_lines(plan: Plan, places: Places) -> list[str]:
+    store = EmbeddingStore(places.embeddings)
+    dims = {a.key: a.model.values.get("embedding_dim") or _USUAL_DIM for a in plan.artefacts}
+    rows = {o.setting: len(o.data.rows(Split.TEST)) for o in plan.opened}
+    embeddings = sum(
+        rows[a.dataset] * dims[a.key] * _FLOAT_BYTES for a in plan.artefacts if not store.has(a.key)
+    )
+    per_query = 8 * len(plan.suite.metrics) + 40
+    records = sum(
+        _RECORD_BYTES + len(b.opened.truths[t.protocol].query_rows) * per_query // 2
+        for b in plan.builds
+        for t in b.trials
+    )
+    scratch = max(2 * rows[a.dataset] * dims[a.key] * _FLOAT_BYTES for a in plan.artefacts)
+    return [
+        f"Disk, estimated: {_mebibytes(embeddings)} of embeddings to freeze in {places.embeddings},",
+        f"  {_mebibytes(records)} of records, {_mebibytes(scratch)} for a moment while measuring",
+        f"  (vectors of {_USUAL_DIM} dimensions assumed where a model's options name none).",
+    ]
+
+
+def _mebibytes(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:.1f} MiB"

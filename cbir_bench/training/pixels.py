@@ -1,0 +1,58 @@
+"""The training images, resized once, so that no step waits for a decoder."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cbir_bench.core.ahead import ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from cbir_bench.core.dataset import ImageSource
+
+_BATCH: Final = 64
+_IN_MEMORY_BYTES: Final = 1 << 30
+"""Beyond this the resized images live in a temporary file, which the kernel pages in and out."""
+
+
+@contextmanager
+def resized_images(
+    images: ImageSource, rows: NDArray[np.int64], network: Any, on_batch: Callable[[int], None]
+) -> Iterator[NDArray[np.uint8]]:
+    """Give ``(n_images, 3, size, size)`` uint8 in the order of ``rows``, for as long as the block lasts.
+
+    Args:
+        images: where the pixels are read from.
+        rows: the data set's row of each image.
+        network: its ``prepare`` resizes a batch.
+        on_batch: told how many images are ready, after each batch.
+    """
+
+    def prepared(batch: NDArray[np.int64]) -> NDArray[np.uint8]:
+        resized: NDArray[np.uint8] = network.prepare(images.read(batch.tolist()))
+        return resized
+
+    parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    with tempfile.TemporaryFile(prefix="cbir_bench_training_") as file:
+        pixels: NDArray[np.uint8] | None = None
+        done = 0
+        for block in ahead(prepared, parts, n_threads=2):
+            if pixels is None:
+                pixels = _room((len(rows), *block.shape[1:]), file)
+            pixels[done : done + len(block)] = block
+            done += len(block)
+            on_batch(done)
+        yield np.empty((0, 3, 1, 1), np.uint8) if pixels is None else pixels
+
+
+def _room(shape: tuple[int, ...], file: Any) -> NDArray[np.uint8]:
+    if np.prod(shape, dtype=np.int64) <= _IN_MEMORY_BYTES:
+        return np.empty(shape, np.uint8)
+    return np.memmap(file, np.uint8, mode="w+", shape=shape)

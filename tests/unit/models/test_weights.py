@@ -1,0 +1,170 @@
+"""Weight files: matched layer by layer, damaged and malicious ones refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cbir_bench.core.dataset import DataContext
+from cbir_bench.core.errors import DataError
+from cbir_bench.models.timm_backbone import TimmModel
+
+SMALL = {"backbone": "test_efficientnet", "image_size": 32}
+IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> DataContext:
+    """The test's own folder, where weight files are looked up."""
+    return DataContext(folders=(tmp_path,), cache=tmp_path)
+
+
+def network(context, seed=5, **options):
+    return TimmModel(**{**SMALL, **options}, seed=seed).network(context)
+
+
+def tensors(context, **options):
+    return {n: t.clone() for n, t in network(context, **options).backbone.state_dict().items()}
+
+
+def embed(context, **options):
+    model = TimmModel(**{**SMALL, "framing": "whole", **options})
+    (vectors,) = model.embedder(context, None).embed([[IMAGE]])
+    return vectors
+
+
+def test_a_backbones_file_gives_the_vectors_of_its_weights(context, tmp_path) -> None:
+    """safetensors or torch, bare or wrapped, with or without data-parallel prefixes."""
+    weights = tensors(context)
+    save_file(weights, tmp_path / "a.safetensors")
+    torch.save(weights, tmp_path / "b.pt")
+    torch.save({"epoch": 3, "state_dict": {f"module.{n}": t for n, t in weights.items()}}, tmp_path / "c.pth")
+    expected = embed(context, seed=5)
+
+    for name in ("a.safetensors", "b.pt", "c.pth"):
+        np.testing.assert_array_equal(embed(context, weights=name, seed=0), expected)
+
+
+def test_a_classifier_in_the_file_is_left_out(context, tmp_path) -> None:
+    """Most published files have one."""
+    weights = tensors(context) | {"classifier.weight": torch.zeros(10, 256)}
+    save_file(weights, tmp_path / "a.safetensors")
+
+    actual = embed(context, weights="a.safetensors")
+
+    np.testing.assert_array_equal(actual, embed(context, seed=5))
+
+
+def test_a_checkpoint_of_ours_brings_pooling_and_head(context, tmp_path) -> None:
+    """A model trained once can be the weights of another suite."""
+    options = {"embedding_dim": 12, "pooling": "gem"}
+    save_file(network(context, **options).state_dict(), tmp_path / "a.safetensors")
+
+    actual = embed(context, weights="a.safetensors", seed=0, **options)
+
+    np.testing.assert_array_equal(actual, embed(context, seed=5, **options))
+
+
+def test_another_models_file_is_refused_with_the_layers(context, tmp_path) -> None:
+    """The user needs to see which model it is of."""
+    save_file(tensors(context, backbone="test_resnet"), tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match=r"another model.*missing: .*of another shape: .*unknown to"):
+        embed(context, weights="a.safetensors")
+
+
+def test_one_missing_layer_is_named(context, tmp_path) -> None:
+    """Left at random it would spoil the vectors without a word."""
+    weights = tensors(context)
+    del weights["conv_stem.weight"]
+    save_file(weights, tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match=r"layers 1 missing: conv_stem\.weight\. Set backbone"):
+        embed(context, weights="a.safetensors")
+
+
+def test_counts_of_batches_may_be_missing(context, tmp_path) -> None:
+    """Files converted from other frameworks have no such count, and evaluation needs none."""
+    weights = {n: t for n, t in tensors(context).items() if "num_batches" not in n}
+    save_file(weights, tmp_path / "a.safetensors")
+
+    actual = embed(context, weights="a.safetensors")
+
+    np.testing.assert_array_equal(actual, embed(context, seed=5))
+
+
+def test_a_file_without_head_cannot_fill_one(context, tmp_path) -> None:
+    """A random projection would be measured as if it had been learned."""
+    save_file(tensors(context), tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match="no embedding head, so embedding_dim = 8"):
+        embed(context, weights="a.safetensors", embedding_dim=8)
+
+
+class Malicious:
+    """Pickles to a call that makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(context, tmp_path) -> None:
+    """Weights are downloaded from strangers."""
+    torch.save({"a": Malicious(tmp_path / "ran")}, tmp_path / "a.pt")
+    (tmp_path / "b.bin").write_bytes(pickle.dumps(Malicious(tmp_path / "ran")))
+
+    for name in ("a.pt", "b.bin"):
+        with pytest.raises(DataError, match="cannot be read safely"):
+            embed(context, weights=name)
+
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(context, tmp_path, suffix, share) -> None:
+    """Interrupted downloads leave such files."""
+    path = tmp_path / f"a.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(tensors(context), path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+    with pytest.raises(DataError, match="cannot be read safely"):
+        embed(context, weights=path.name)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}])
+def test_a_file_without_tensors_is_refused(context, tmp_path, content) -> None:
+    """A file of an optimiser or of a list is no state_dict."""
+    torch.save(content, tmp_path / "a.pt")
+
+    with pytest.raises(DataError, match="Save a state_dict"):
+        embed(context, weights="a.pt")
+
+
+def test_a_missing_or_unknown_file_is_named(context, tmp_path) -> None:
+    """The name may also be a misspelt 'train'."""
+    (tmp_path / "a.onnx").touch()
+
+    with pytest.raises(DataError, match="no 'trian'"):
+        TimmModel(**SMALL, weights="trian").weights_hash(context)
+    with pytest.raises(DataError, match=r"ends in '\.onnx'"):
+        embed(context, weights="a.onnx")
+
+
+def test_the_hash_of_a_file_is_that_of_its_bytes(context, tmp_path) -> None:
+    """Another file under the same name is another model."""
+    save_file(tensors(context), tmp_path / "a.safetensors")
+    model = TimmModel(**SMALL, weights="a.safetensors")
+    before = model.weights_hash(context)
+    save_file(tensors(context, seed=6), tmp_path / "a.safetensors")
+
+    assert len(before) == 64
+    assert model.weights_hash(context) != before

@@ -1,0 +1,210 @@
+"""Indexes that go wrong in every way that a library can; a worker loads this file as a plug-in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from cbir_bench.core.registry import INDEXES
+from cbir_bench.indexes.exact import ExactIndex
+
+
+class _Faulty(ExactIndex):
+    """Works; each index below breaks one thing."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ()
+
+    def configure(self, handle, n_threads):
+        pass
+
+
+@INDEXES.register("hangs")
+@dataclass(frozen=True, kw_only=True)
+class Hangs(_Faulty):
+    def build(self, base, space, n_threads):
+        time.sleep(600)
+
+
+@INDEXES.register("hangs-deaf")
+@dataclass(frozen=True, kw_only=True)
+class HangsDeaf(_Faulty):
+    """Ignores SIGTERM, as a library that installs its own handler may."""
+
+    def build(self, base, space, n_threads):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        Path(os.environ["CBIR_BENCH_TEST_FILE"]).write_text(str(os.getpid()))
+        time.sleep(600)
+
+
+@INDEXES.register("hangs-in-search")
+@dataclass(frozen=True, kw_only=True)
+class HangsInSearch(_Faulty):
+    seconds: float = 600.0
+
+    def batch(self, handle, k):
+        time.sleep(self.seconds)
+        return super().batch(handle, k)
+
+
+@INDEXES.register("aborts")
+@dataclass(frozen=True, kw_only=True)
+class Aborts(_Faulty):
+    def build(self, base, space, n_threads):
+        sys.stderr.write("about to abort\n")
+        os.abort()
+
+
+@INDEXES.register("exits")
+@dataclass(frozen=True, kw_only=True)
+class Exits(_Faulty):
+    code: int = 0
+
+    def build(self, base, space, n_threads):
+        os._exit(self.code)
+
+
+@INDEXES.register("kills-itself")
+@dataclass(frozen=True, kw_only=True)
+class KillsItself(_Faulty):
+    def build(self, base, space, n_threads):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@INDEXES.register("raises")
+@dataclass(frozen=True, kw_only=True)
+class Raises(_Faulty):
+    def build(self, base, space, n_threads):
+        raise RuntimeError("the library\nsays no")
+
+
+@INDEXES.register("raises-in-search")
+@dataclass(frozen=True, kw_only=True)
+class RaisesInSearch(_Faulty):
+    SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"fails"})
+    fails: bool = True
+
+    def batch(self, handle, k):
+        if self.fails:
+            raise ValueError("this search fails")
+        return super().batch(handle, k)
+
+
+@INDEXES.register("allocates")
+@dataclass(frozen=True, kw_only=True)
+class Allocates(_Faulty):
+    def build(self, base, space, n_threads):
+        hoard = []
+        while True:
+            hoard.append(np.ones(2**20))
+
+
+@INDEXES.register("bad-alloc")
+@dataclass(frozen=True, kw_only=True)
+class BadAlloc(_Faulty):
+    """What C++ prints when nobody catches a failed allocation."""
+
+    def build(self, base, space, n_threads):
+        sys.stderr.write("terminate called after throwing an instance of 'std::bad_alloc'\n")
+        os.abort()
+
+
+@INDEXES.register("nonsense")
+@dataclass(frozen=True, kw_only=True)
+class Nonsense(_Faulty):
+    kind: str = "duplicates"
+
+    def unpack(self, raw, k):
+        ids = np.array(super().unpack(raw, k))
+        if self.kind == "duplicates":
+            ids[:, 1] = ids[:, 0]
+        elif self.kind == "out of range":
+            ids[:, 0] = 10_000
+        elif self.kind == "below range":
+            ids[:, 0] = -7
+        elif self.kind == "gap":
+            ids[:, 0] = -1
+        elif self.kind == "narrow":
+            ids = ids[:, :-1]
+        elif self.kind == "too few rows":
+            ids = ids[:-1]
+        return ids
+
+
+@INDEXES.register("short")
+@dataclass(frozen=True, kw_only=True)
+class Short(_Faulty):
+    """Finds two items and says so."""
+
+    def unpack(self, raw, k):
+        ids = np.array(super().unpack(raw, k))
+        ids[:, 2:] = -1
+        return ids
+
+
+@INDEXES.register("prints-rubbish")
+@dataclass(frozen=True, kw_only=True)
+class PrintsRubbish(_Faulty):
+    def build(self, base, space, n_threads):
+        sys.stdout.write('{"event": "trial", "trial_id": "t0"}\n')
+        sys.stdout.flush()
+        os.write(1, bytes(range(256)) * 100)
+        return super().build(base, space, n_threads)
+
+
+@INDEXES.register("leaves-a-child")
+@dataclass(frozen=True, kw_only=True)
+class LeavesAChild(_Faulty):
+    def build(self, base, space, n_threads):
+        if (pid := os.fork()) == 0:  # has all our descriptors, the pipe of events included
+            time.sleep(600)
+            os._exit(0)
+        Path(os.environ["CBIR_BENCH_TEST_FILE"]).write_text(str(pid))
+        return super().build(base, space, n_threads)
+
+
+@INDEXES.register("cannot-save")
+@dataclass(frozen=True, kw_only=True)
+class CannotSave(_Faulty):
+    def save(self, handle, folder):
+        raise OSError(28, "No space left on device")
+
+
+@INDEXES.register("tells-modules")
+@dataclass(frozen=True, kw_only=True)
+class TellsModules(_Faulty):
+    """Writes down what the worker has imported by the time it searches."""
+
+    def single(self, handle, k):
+        Path(os.environ["CBIR_BENCH_TEST_FILE"]).write_text("\n".join(sys.modules))
+        return super().single(handle, k)
+
+
+@INDEXES.register("knows-memory")
+@dataclass(frozen=True, kw_only=True)
+class KnowsMemory(_Faulty):
+    """Keeps 32 MiB, and holds 96 MiB more only while it is built."""
+
+    def build(self, base, space, n_threads):
+        passing = np.ones(96 * 2**20, np.uint8)
+        kept = np.ones(32 * 2**20, np.uint8)
+        kept[0] = passing[0]
+        return super().build(base, space, n_threads), kept
+
+    def single(self, handle, k):
+        return super().single(handle[0], k)
+
+    def batch(self, handle, k):
+        return super().batch(handle[0], k)
+
+    def save(self, handle, folder):
+        subprocess.run(
+            ["/bin/sh", "-c", "printf 12345 > one; printf 678 > two"], cwd=folder, check=True
+        )

@@ -1,0 +1,490 @@
+"""A worker, started for real: what it measures, and what becomes of every way to fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cbir_bench.core.component import create, setting_of
+from cbir_bench.core.registry import INDEXES, RERANKERS
+from cbir_bench.measure.settings import MeasureSettings
+from cbir_bench.run.job import Job, JobTrial
+from cbir_bench.run.process import run_job
+from cbir_bench.run.worker import load_plugin
+
+PLUGIN = str(Path(__file__).with_name("faulty_indexes.py"))
+N_BASE, N_QUERIES, DIM = 60, 12, 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _faulty_indexes_are_known():
+    """The parent makes settings from component classes, so it needs the plug-in, too."""
+    known = dict(INDEXES._components)
+    INDEXES.names()
+    discovered = dict(INDEXES._components)
+    load_plugin(PLUGIN)
+    yield
+    INDEXES._components.clear()
+    INDEXES._components.update(discovered or known)
+
+
+def setting(registry, use, **options):
+    return setting_of(use, create(registry, use, options))
+
+
+def vectors(n, seed):
+    rows = np.random.default_rng(seed).standard_normal((n, DIM))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def make_job(folder, trials, *, n_base=N_BASE, leave_one_out=False, **measure):
+    """Return a job over a small base; ``trials`` are (index options, re-ranker) of one index."""
+    folder.mkdir(exist_ok=True)
+    base = vectors(n_base, 0)
+    queries = base[:N_QUERIES] if leave_one_out else vectors(N_QUERIES, 1)
+    np.save(folder / "base.npy", base)
+    np.save(folder / "queries.npy", queries)
+    np.save(folder / "self.npy", np.arange(N_QUERIES))
+    job_trials = tuple(
+        JobTrial(trial_id=f"t{i}", index=index, reranker=reranker, k=5)
+        for i, (index, reranker) in enumerate(trials)
+    )
+    settings = {"n_latency_queries": 4, "n_passes": 2, "n_warmup": 1, "batch_size": 8}
+    return Job(
+        build_key="build",
+        index=job_trials[0].index,
+        space="cosine",
+        n_threads=1,
+        base_path=folder / "base.npy",
+        queries_path=folder / "queries.npy",
+        self_ids_path=folder / "self.npy" if leave_one_out else None,
+        measure=MeasureSettings(**{**settings, **measure}),
+        trials=job_trials,
+        out_folder=folder / "out",
+        plugins=(PLUGIN,),
+    )
+
+
+def plain(use, **options):
+    return setting(INDEXES, use, **options), setting(RERANKERS, "none")
+
+
+def run(job, folder, timeout=60.0):
+    events = []
+    outcome = run_job(job, folder / "job", events.append, timeout)
+    return outcome, events
+
+
+def of_kind(events, kind):
+    return [event for event in events if event["event"] == kind]
+
+
+def exact_ids(job):
+    base, queries = np.load(job.base_path), np.load(job.queries_path)
+    return np.argsort(-(queries @ base.T), axis=1, kind="stable")
+
+
+class TestMeasuring:
+    def test_a_trial_comes_back_with_ids_and_every_sample(self, tmp_path):
+        """The parent computes all metrics and percentiles from these arrays alone."""
+        job = make_job(tmp_path, [plain("exact")])
+
+        outcome, events = run(job, tmp_path)
+
+        assert (outcome.status, outcome.reason, outcome.exit_status) == ("ok", "", "exit 0")
+        (trial,) = of_kind(events, "trial")
+        arrays = np.load(trial["arrays"])
+        np.testing.assert_array_equal(arrays["ids"], exact_ids(job)[:, :5])
+        assert arrays["latency_ns"].shape == (2, 4)
+        assert arrays["latency_ns"].min() > 0
+        assert len(set(arrays["latency_queries"])) == 4
+        assert arrays["batch_seconds"].shape == (2,)
+        assert trial["batch_qps"] == pytest.approx(8 / np.median(arrays["batch_seconds"]))
+
+    def test_events_come_in_order(self, tmp_path):
+        """The parent's progress bar and its records rely on the order."""
+        job = make_job(tmp_path, [plain("exact"), plain("exact")])
+
+        _, events = run(job, tmp_path)
+
+        kinds = [event["event"] for event in events if event["event"] != "progress"]
+        assert kinds == ["started", "built", "trial", "trial", "done"]
+        stages = [e["stage"] for e in events if e.get("trial_id") == "t1" and "stage" in e]
+        assert stages == ["prepare", "quality", "batch", "latency"]
+
+    def test_a_query_in_the_base_is_left_out_by_its_id(self, tmp_path):
+        """Leave-one-out would otherwise score every query for finding itself."""
+        job = make_job(tmp_path, [plain("exact")], leave_one_out=True)
+
+        _, events = run(job, tmp_path)
+
+        ids = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        np.testing.assert_array_equal(ids, exact_ids(job)[:, 1:6])
+
+    @pytest.mark.parametrize("leave_one_out", [False, True])
+    def test_query_expansion_searches_the_live_index_again(self, tmp_path, leave_one_out):
+        """Its answer is the index's answer to the expanded query, itself left out both times."""
+        reranker = setting(RERANKERS, "alpha-qe", n=3, alpha=1.0)
+        job = make_job(
+            tmp_path, [(setting(INDEXES, "exact"), reranker)], leave_one_out=leave_one_out
+        )
+
+        outcome, events = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        actual = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        base, queries = np.load(job.base_path), np.load(job.queries_path)
+        for row, query in enumerate(queries):
+            first = [i for i in exact_ids(job)[row] if not (leave_one_out and i == row)][:3]
+            expanded = query + sum(
+                (base[i] @ query) * base[i] for i in first if base[i] @ query > 0
+            )
+            again = np.argsort(-(base @ expanded), kind="stable")
+            expected = [i for i in again if not (leave_one_out and i == row)][:5]
+            assert actual[row].tolist() == expected
+
+    def test_a_library_without_batch_search_has_no_batch_throughput(self, tmp_path):
+        """annoy answers one query per call; a made-up batch would be a lie."""
+        job = make_job(tmp_path, [plain("annoy", trees=3, search_k=60)])
+
+        _, events = run(job, tmp_path)
+
+        (trial,) = of_kind(events, "trial")
+        arrays = np.load(trial["arrays"])
+        assert trial["batch_qps"] is None
+        assert arrays["batch_seconds"].size == 0
+        np.testing.assert_array_equal(arrays["ids"], exact_ids(job)[:, :5])
+
+    def test_the_four_costs_of_a_build_are_told_apart(self, tmp_path):
+        """What is kept, what was needed for a moment, and what lies on disk are different numbers."""
+        job = make_job(tmp_path, [plain("knows-memory")])
+
+        _, events = run(job, tmp_path)
+
+        build = of_kind(events, "built")[0]["build"]
+        mebibyte = 2**20
+        assert 31 * mebibyte < build["private_growth_bytes"] < 36 * mebibyte
+        assert 120 * mebibyte < build["peak_build_bytes"] < 140 * mebibyte
+        assert build["index_bytes"] == 8
+        assert build["theoretical_bytes"] == 4 * N_BASE * DIM
+        assert build["build_seconds"] > 0
+        assert build["build_cpu_seconds"] > 0
+
+    def test_the_saved_index_is_deleted(self, tmp_path):
+        """A sweep of hundreds of builds must not fill the disk."""
+        job = make_job(tmp_path, [plain("exact")])
+
+        run(job, tmp_path)
+
+        assert [path.name for path in job.out_folder.iterdir()] == ["t0.npz"]
+
+    def test_many_search_settings_cost_one_build(self, tmp_path):
+        """Building dominates a sweep."""
+        trials = [plain("hnswlib", ef_search=ef) for ef in (5, 10, 20, 40, 60)]
+        job = make_job(tmp_path, trials)
+
+        _, events = run(job, tmp_path)
+
+        assert len(of_kind(events, "built")) == 1
+        assert len(of_kind(events, "trial")) == 5
+
+    @pytest.mark.parametrize(
+        ("use", "options"),
+        [
+            ("annoy", {"trees": 2, "search_k": 5}),
+            ("faiss", {"factory": "IVF16,PQ4x4fs", "nprobe": 1}),
+            ("faiss", {"factory": "HNSW4", "ef_search": 5, "ef_construction": 8}),
+            ("hnswlib", {"m": 2, "ef_search": 5, "ef_construction": 8}),
+            ("nmslib", {"m": 2, "ef_search": 5, "ef_construction": 8}),
+            ("scann", {"leaves": 16, "leaves_to_search": 1, "reorder_type": "none"}),
+        ],
+    )
+    def test_two_workers_build_the_same_index(self, tmp_path, use, options):
+        """With one thread, quality numbers are identical on every run; coarse search would show it."""
+        answers = []
+        for attempt in ("first", "second"):
+            job = make_job(tmp_path / attempt, [plain(use, **options)], n_base=400)
+            _, events = run(job, tmp_path / attempt)
+            answers.append(np.load(of_kind(events, "trial")[0]["arrays"])["ids"])
+
+        np.testing.assert_array_equal(answers[0], answers[1])
+        assert not np.array_equal(answers[0], exact_ids(job)[:, :5]), "too fine to show anything"
+
+    def test_the_worker_waits_while_the_parent_works(self, tmp_path):
+        """Nothing else of ours may run while it measures."""
+        job = make_job(tmp_path, [plain("exact"), plain("exact")])
+        seen = []
+
+        def slow(event):
+            seen.append((event["event"], event.get("trial_id")))
+            if event["event"] == "trial" and event["trial_id"] == "t0":
+                time.sleep(0.3)
+                seen.append(("written", (job.out_folder / "t1.npz").exists()))
+
+        run_job(job, tmp_path / "job", slow)
+
+        assert ("written", False) in seen
+
+    def test_it_imports_nothing_heavy(self, tmp_path, monkeypatch):
+        """torch alone costs seconds and 500 MB in every one of hundreds of workers."""
+        told = tmp_path / "modules"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = make_job(tmp_path, [plain("tells-modules")])
+
+        run(job, tmp_path)
+
+        modules = {name.partition(".")[0] for name in told.read_text().splitlines()}
+        heavy = {"torch", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "pydantic", "cv2"}
+        assert "numpy" in modules
+        assert modules & heavy == set()
+
+    def test_threads_are_fixed_before_any_import(self, tmp_path, monkeypatch):
+        """A library reads the number of threads once, while it loads."""
+        from cbir_bench.run import process
+
+        started = {}
+        monkeypatch.setattr(
+            process.subprocess, "Popen", lambda *_, **options: started.update(options)
+        )
+        job = make_job(tmp_path, [plain("exact")])
+        read_fd, write_fd = os.pipe()
+        os.close(read_fd)
+
+        process._start(job, tmp_path, write_fd)
+
+        assert started["env"]["OMP_NUM_THREADS"] == "1"
+        assert started["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("index", "status", "said"),
+        [
+            (("raises", {}), "failed", "RuntimeError: says no"),
+            (("nonsense", {"kind": "duplicates"}), "failed", "retrieves an item twice"),
+            (("nonsense", {"kind": "out of range"}), "failed", "holds the id 10000"),
+            (("nonsense", {"kind": "below range"}), "failed", "holds the id -7"),
+            (("nonsense", {"kind": "gap"}), "failed", "gap before its last result"),
+            (
+                ("nonsense", {"kind": "narrow"}),
+                "failed",
+                "has shape (12, 4) where 12 queries ask for 5",
+            ),
+            (
+                ("nonsense", {"kind": "too few rows"}),
+                "failed",
+                "has shape (11, 5) where 12 queries ask for 5",
+            ),
+            (("cannot-save", {}), "failed", "No space left on device"),
+            (("hnswlib", {"ef_search": 4}), "refused", "Set ef_search to 5 or more"),
+            (("faiss", {"factory": "IVF100,Flat"}), "refused", "learns 100 lists"),
+        ],
+    )
+    def test_what_can_be_told_is_told(self, tmp_path, index, status, said):
+        """Each ends in a sentence in the trial's record, and the worker goes on."""
+        use, options = index
+        job = make_job(tmp_path, [plain(use, **options)])
+
+        outcome, events = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        (failure,) = of_kind(events, "trial_failed")
+        assert (failure["trial_id"], failure["status"]) == ("t0", status)
+        assert said in failure["reason"]
+        assert "\n" not in failure["reason"]
+
+    def test_one_failed_trial_does_not_stop_the_others(self, tmp_path):
+        """A sweep loses one point, not the build."""
+        trials = [
+            plain("raises-in-search", fails=True),
+            plain("raises-in-search", fails=False),
+            (setting(INDEXES, "raises-in-search"), setting(RERANKERS, "alpha-qe", n=50)),
+        ]
+        job = make_job(tmp_path, trials)
+
+        _, events = run(job, tmp_path)
+
+        assert [e["trial_id"] for e in of_kind(events, "trial")] == ["t1"]
+        failures = {e["trial_id"]: e for e in of_kind(events, "trial_failed")}
+        assert failures["t0"]["reason"] == "ValueError: this search fails"
+        assert "this search fails" in failures["t0"]["log_tail"]
+        assert failures["t2"]["status"] == "refused"
+
+    def test_a_failed_build_fails_all_its_trials(self, tmp_path):
+        """None may be missing from the report without a reason."""
+        job = make_job(tmp_path, [plain("raises"), plain("raises")])
+
+        _, events = run(job, tmp_path)
+
+        assert [e["trial_id"] for e in of_kind(events, "trial_failed")] == ["t0", "t1"]
+
+    def test_too_few_results_are_padded_not_refused(self, tmp_path):
+        """Libraries may honestly find fewer than k."""
+        job = make_job(tmp_path, [plain("short")])
+
+        _, events = run(job, tmp_path)
+
+        ids = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        assert (ids[:, 2:] == -1).all()
+        assert (ids[:, :2] >= 0).all()
+
+    def test_rubbish_on_stdout_lands_in_the_log(self, tmp_path):
+        """nmslib and ScaNN print what they like, even what looks like an event of ours."""
+        job = make_job(tmp_path, [plain("prints-rubbish")])
+
+        outcome, events = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        assert len(of_kind(events, "trial")) == 1
+        assert b'{"event": "trial"' in outcome.log
+        assert len(outcome.log_tail) <= 2000
+
+    @pytest.mark.parametrize(
+        ("index", "status", "exit_status"),
+        [
+            (("aborts", {}), "crashed", "SIGABRT"),
+            (("exits", {"code": 0}), "crashed", "exit 0"),
+            (("exits", {"code": 3}), "crashed", "exit 3"),
+            (("kills-itself", {}), "out_of_memory", "SIGKILL"),
+            (("bad-alloc", {}), "out_of_memory", "SIGABRT"),
+        ],
+    )
+    def test_a_death_is_an_outcome(self, tmp_path, index, status, exit_status):
+        """The trials that were not told about get it as their record."""
+        use, options = index
+        job = make_job(tmp_path, [plain(use, **options)])
+
+        outcome, events = run(job, tmp_path)
+
+        assert (outcome.status, outcome.exit_status) == (status, exit_status)
+        assert "while the index was built" in outcome.reason
+        assert not of_kind(events, "trial_failed")
+
+    def test_the_log_of_a_death_holds_the_last_words(self, tmp_path):
+        """Without them nobody can tell why a library aborted."""
+        job = make_job(tmp_path, [plain("aborts")])
+
+        outcome, _ = run(job, tmp_path)
+
+        assert "about to abort" in outcome.log_tail
+
+    def test_the_memory_limit_ends_the_trial_not_the_machine(self, tmp_path):
+        """An overrun is a record instead of the kernel killing whatever it likes."""
+        job = make_job(tmp_path, [plain("allocates")], memory_limit_bytes=2**30)
+
+        outcome, events = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        (failure,) = of_kind(events, "trial_failed")
+        assert failure["status"] == "out_of_memory"
+        assert "memory_limit_bytes" in failure["reason"]
+
+    def test_a_hanging_build_times_out(self, tmp_path):
+        """A sweep over night must not stop at its first index."""
+        job = make_job(tmp_path, [plain("hangs")])
+
+        outcome, _ = run(job, tmp_path, timeout=2.0)
+
+        assert outcome.status == "timeout"
+        assert outcome.reason.startswith("The time limit of 2 s ran out while ")
+
+    def test_a_worker_deaf_to_sigterm_is_killed(self, tmp_path, monkeypatch):
+        """Some libraries install handlers of their own."""
+        told = tmp_path / "pid"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        monkeypatch.setattr("cbir_bench.run.process._GRACE_SECONDS", 0.2)
+        job = make_job(tmp_path, [plain("hangs-deaf")])
+
+        outcome, _ = run(job, tmp_path, timeout=2.0)
+
+        assert (outcome.status, outcome.exit_status) == ("timeout", "SIGKILL")
+        wait_until(lambda: not alive(int(told.read_text())))
+
+    def test_the_time_limit_starts_anew_with_every_trial(self, tmp_path):
+        """A long sweep of quick trials is no hanging worker."""
+        trials = [plain("hangs-in-search", seconds=0.7) for _ in range(3)]
+        job = make_job(tmp_path, trials)
+
+        outcome, events = run(job, tmp_path, timeout=3.0)
+
+        assert outcome.status == "ok"
+        assert len(of_kind(events, "trial")) == 3
+
+    def test_a_child_that_the_library_started_ends_with_the_worker(self, tmp_path, monkeypatch):
+        """It would hold the pipe of events open, and go on using the machine."""
+        told = tmp_path / "pid"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = make_job(tmp_path, [plain("leaves-a-child")])
+
+        outcome, _ = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        wait_until(lambda: not alive(int(told.read_text())))
+
+
+class TestTheParentsEnd:
+    def test_an_interrupt_ends_the_worker_and_is_passed_on(self, tmp_path):
+        """Ctrl-C goes to the parent alone, since the worker leads its own session."""
+        job = make_job(tmp_path, [plain("exact"), plain("exact")])
+        pids = []
+
+        def interrupt(event):
+            pids.extend(child_pids(os.getpid()))
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job, tmp_path / "job", interrupt)
+
+        assert pids
+        assert not any(alive(pid) for pid in pids)
+
+    def test_a_killed_parent_leaves_no_worker(self, tmp_path, monkeypatch):
+        """Two runs would measure at once, each disturbing the other."""
+        told = tmp_path / "pid"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = make_job(tmp_path, [plain("hangs-deaf")])
+        job.write(tmp_path / "given.json")
+        script = f"""
+            from pathlib import Path
+            from cbir_bench.run.job import Job
+            from cbir_bench.run.process import run_job
+            run_job(Job.read(Path({str(tmp_path / "given.json")!r})), Path({str(tmp_path)!r}), print)
+        """
+        parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
+        wait_until(lambda: told.exists() and told.read_text())
+        worker = int(told.read_text())
+        assert alive(worker)
+
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+
+        wait_until(lambda: not alive(worker))
+
+
+def alive(pid):
+    """Whether a process runs; one that is dead but not yet collected does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def child_pids(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in children.read_text().split()]
+
+
+def wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
