@@ -15,6 +15,7 @@ PACKAGE = Path(cbir_bench.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_shipped" not in p.parts)
 STAGES = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file())
 KNOWS_ALL = {"run", "cli"}
+READS = {"report": {"records"}}  # the end of the arrow: whatever draws or judges reads records only
 CORE_MAY_IMPORT = {"numpy"} | set(sys.stdlib_module_names)
 HEAVY = {
     "torch",
@@ -56,7 +57,7 @@ def test_a_stage_imports_core_and_itself_only(path: Path) -> None:
 
     used = {name.split(".")[1] for name in imported_modules(path) if name.startswith("cbir_bench.")}
 
-    assert used <= {"core", stage}
+    assert used <= {"core", stage} | READS.get(stage, set())
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=lambda p: p.name)

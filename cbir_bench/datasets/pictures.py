@@ -119,7 +119,7 @@ def _rgb(picture: Any) -> Image:
     if picture.mode.startswith("I") or picture.mode == "F":
         grey = _eight_bits(np.asarray(picture))
         return np.repeat(grey[..., None], 3, axis=2)
-    if False:
+    if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         white = PILImage.new("RGBA", layer.size, "white")
         picture = PILImage.alpha_composite(white, layer)

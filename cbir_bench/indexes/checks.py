@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
 from cbir_bench.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def check_k(library: str, k: int, n_base: int | None) -> None:
@@ -35,3 +41,26 @@ def check_beam(library: str, option: str, beam: int, k: int) -> None:
             f"{library} is asked for {k} results with {option} = {beam}. "
             f"Set {option} to {k} or more, or lower [search] k."
         )
+
+
+def check_idle(library: str, component: Any, idle: Mapping[str, str]) -> None:
+    """Refuse options that do nothing in this component, unless they have their default value.
+
+    A sweep over one would otherwise measure the same point several times and look like a library
+    without effect.
+
+    Args:
+        library: its name, for the message.
+        component: the index.
+        idle: for each option that does nothing, what it would need ("IVF in the factory string").
+
+    Raises:
+        SettingError: naming the first such option.
+    """
+    for option in fields(component):
+        value = getattr(component, option.name)
+        if option.name in idle and value != option.default:
+            raise SettingError(
+                f"{library} has {option.name} = {value}, which does nothing without "
+                f"{idle[option.name]}. Leave out {option.name}."
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import INDEXES
-from cbir_bench.indexes.checks import check_beam, check_k
+from cbir_bench.indexes.checks import check_beam, check_idle, check_k
 from cbir_bench.indexes.faiss_structure import check_training, expected_bytes, make, parts
 from cbir_bench.indexes.library import load
 
@@ -98,7 +98,8 @@ class FaissIndex:
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:
         """Refuse factory strings that faiss cannot make or train, beams below ``k``, idle options."""
         check_k("faiss", k, n_base)
-        self._check_idle_options()
+        idle = {option: f"{part} in the factory string" for option, (_, part) in _NEEDS.items()}
+        check_idle("faiss", self, {o: part for o, part in idle.items() if not self._has(o)})
         if self._has("ef_search"):
             check_beam("faiss", "ef_search", self.ef_search, k)
         if self._has("search_length"):
@@ -180,15 +181,3 @@ class FaissIndex:
 
     def _has(self, option: str) -> bool:
         return _NEEDS[option][0].search(self.factory) is not None
-
-    def _check_idle_options(self) -> None:
-        for option in fields(self):
-            if option.name not in _NEEDS or self._has(option.name):
-                continue
-            value = getattr(self, option.name)
-            if value != option.default:
-                raise SettingError(
-                    f"faiss has {option.name} = {value}, which does nothing in factory = "
-                    f"{self.factory!r}: it belongs to {_NEEDS[option.name][1]}. "
-                    f"Leave out {option.name}, or change the factory string."
-                )

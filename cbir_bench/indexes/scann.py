@@ -13,7 +13,7 @@ from cbir_bench.core.arrays import NO_ITEM
 from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import INDEXES
 from cbir_bench.indexes.answers import padded
-from cbir_bench.indexes.checks import check_beam, check_k
+from cbir_bench.indexes.checks import check_beam, check_idle, check_k
 from cbir_bench.indexes.library import load
 
 if TYPE_CHECKING:
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from cbir_bench.core.arrays import Ids, Matrix, Space
 
 _BYTES: Final[dict[str, int]] = {"float32": 4, "bfloat16": 2, "int8": 1}
+_TREE_OPTIONS: Final = (
+    "leaves_to_search",
+    "min_partition",
+    "spherical",
+    "quantize_centroids",
+    "random_init",
+    "soar_lambda",
+)
+_CODE_OPTIONS: Final = ("dims_per_block", "anisotropic_threshold", "hash_type")
+_TRAINING_OPTIONS: Final = ("training_sample", "training_iterations")
 _CENTROIDS: Final[dict[str, int]] = {"lut16": 16, "lut256": 256}
 
 
@@ -86,15 +96,15 @@ class ScannIndex:
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:
         """Refuse what ScaNN would answer by ending the process, or by ignoring it."""
         check_k("scann", k, n_base)
+        check_idle("scann", self, self._idle())
         if self.reorder_type != "none":
             check_beam("scann", "reorder", self.reorder, k)
         if self.leaves:
             self._check_leaves(n_base)
-        if self.soar_lambda and (space == "l2" or not self.leaves):
+        if self.soar_lambda and space == "l2":
             raise SettingError(
-                f"scann spills items into a second leaf (soar_lambda = {self.soar_lambda}) only "
-                'with leaves and by inner product. Set soar_lambda = 0, or space = "cosine" or "ip" '
-                "and leaves."
+                f"scann spills items into a second leaf (soar_lambda = {self.soar_lambda}) by inner "
+                'product only. Set soar_lambda = 0, or [search] space = "cosine" or "ip".'
             )
         if dim is not None and self.dims_per_block > dim:
             raise SettingError(
@@ -155,6 +165,19 @@ class ScannIndex:
         copies = 2 if self.soar_lambda else 1
         items = n_base * (kept + copies * (code + (4 if self.leaves else 0)))
         return items + codebook + 4 * dim * self.leaves
+
+    def _idle(self) -> dict[str, str]:
+        """Return the options that do nothing here, with what each would need."""
+        idle: dict[str, str] = {}
+        if not self.leaves:
+            idle |= dict.fromkeys(_TREE_OPTIONS, "leaves")
+        if self.scoring != "ah":
+            idle |= dict.fromkeys(_CODE_OPTIONS, 'scoring = "ah"')
+        if not self.leaves and self.scoring != "ah":
+            idle |= dict.fromkeys(_TRAINING_OPTIONS, 'leaves, or scoring = "ah"')
+        if self.reorder_type == "none":
+            idle |= {"reorder": "a reorder_type"}
+        return idle
 
     def _options(self, k: int) -> dict[str, int]:
         options = {"final_num_neighbors": k}

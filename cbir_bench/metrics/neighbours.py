@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cbir_bench.core.arrays import Ids
     from cbir_bench.metrics.similarity import Similarities
 
-TIE_TOLERANCE: Final = 1e-5
+TIE_TOLERANCE: Final = 1e-6
 """Of the spread of a query's similarities: about what float32 sums lose, and far below any class."""
 _SPREAD_SAMPLE: Final = 256
 """Base items from which the spread is estimated, to some 5 %."""

@@ -155,7 +155,7 @@ def make_figure(section: Section, question: Question) -> Any:
     for model, row, panels in zip(models, grid, rows, strict=False):
         for axes, panel in zip(row, panels, strict=True):
             draw_panel(axes, panel, marks)
-        row[0].set_title(_short(model, 48 // len(row)), fontweight="bold")
+        row[0].set_title(_short(model, 36), fontweight="bold")
     _explain(figure, section, question, len(models) - len(rows))
     return figure
 

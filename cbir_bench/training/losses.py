@@ -43,7 +43,8 @@ def make_objective(recipe: TrainingRecipe, n_classes: int, dim: int) -> Objectiv
         return Objective(losses.TripletMarginLoss(margin=0.2), miner)
 
     def n_pair() -> Objective:
-        # N-pair compares dot products of free length; for unit vectors they need a temperature.
+        # Sohn's loss of one positive against all negatives, for every positive pair of the batch.
+        # It compares dot products of free length, so unit vectors need a temperature.
         return Objective(losses.NTXentLoss(temperature=0.07), None)
 
     def arcface() -> Objective:

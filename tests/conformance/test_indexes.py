@@ -126,7 +126,7 @@ def test_search_options_are_options(name):
     """A misspelt one would build anew for every value of it."""
     component = INDEXES.get(name)
 
-    assert component.SEARCH_PARAMS <= {f.name for f in fields(component)}
+    assert {f.name for f in fields(component)} >= component.SEARCH_PARAMS
     assert frozenset(SPACES) >= component.SPACES
     assert component.SPACES
 
@@ -264,6 +264,8 @@ def test_a_saved_index_has_a_size(name, tmp_path):
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda v: str(v).replace(" ", ""))
 def test_the_expected_size_is_near_the_saved_one(name, options, tmp_path):
     """A formula that forgets the links or the ids would mislead whoever plans a machine."""
+    if options.get("factory", "").startswith("OPQ"):
+        pytest.skip("its training takes half a minute; the rotation is counted in the unit tests")
     component = made(name, options)
     n_base, dim = 3000, 24
     base = unit_rows(np.random.default_rng(0).standard_normal((n_base, dim)).astype(np.float32))

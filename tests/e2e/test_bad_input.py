@@ -19,9 +19,9 @@ def refused(place, *arguments):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('use = "hnswlib"', 'use = "hnswlb"', ["tiny.toml:18", "Did you mean 'hnswlib'?"]),
-        ("ef_search =", "ef_serch =", ["tiny.toml:20", "Did you mean 'ef_search'?"]),
-        ("m = 8", 'm = "8"', ["tiny.toml:19", "'8'", "integer"]),
+        ('use = "hnswlib"', 'use = "hnswlb"', ["tiny.toml:19", "Did you mean 'hnswlib'?"]),
+        ("ef_search =", "ef_serch =", ["tiny.toml:21", "Did you mean 'ef_search'?"]),
+        ("m = 8", 'm = "8"', ["tiny.toml:20", "'8'", "integer"]),
         ("[16, 32]", "[4, 32]", ["hnswlib", "ef_search"]),
         ("k = 8", "k = 8\nspce = 'ip'", ["There is no key 'spce'", "Did you mean 'space'?"]),
         ("precision@2", "precison@2", ["Did you mean 'precision'?"]),

@@ -26,12 +26,15 @@ from cbir_bench.indexes.library import load
         ("scann", {"leaves": 401}, "leaves = 401 of a base of 400 items. Set leaves to about 20"),
         ("scann", {"dims_per_block": 17}, "Set dims_per_block to 16 or less"),
         ("scann", {"leaves": 8, "leaves_to_search": 8, "soar_lambda": 1.5}, "Set soar_lambda = 0"),
+        ("scann", {"leaves": 0, "spherical": True}, "does nothing without leaves"),
+        ("scann", {"scoring": "brute_force", "hash_type": "lut256"}, 'without scoring = "ah"'),
+        ("scann", {"reorder_type": "none", "reorder": 50}, "without a reorder_type"),
         ("scann", {"hash_type": "lut256", "leaves": 0}, "trains 256 codes per block on a base"),
     ],
 )
 def test_settings_that_cannot_work_are_a_sentence(name, options, said):
     """ScaNN ends its process, the others silently do something else."""
-    n_base = 200 if "hash_type" in options else 400
+    n_base = 200 if options.get("hash_type") == "lut256" else 400
 
     with pytest.raises(SettingError, match=said):
         create(INDEXES, name, options).check(k=10, n_base=n_base, dim=16, space="l2")

@@ -39,5 +39,5 @@ def test_the_worker_reads_what_the_parent_wrote(tmp_path, self_ids):
 
 def test_a_plugin_that_is_not_there_is_named():
     """It is the user's own path."""
-    with pytest.raises(DataError, match="no plug-in '/nowhere/mine.py'"):
+    with pytest.raises(DataError, match=r"no plug-in '/nowhere/mine\.py'"):
         load_plugin("/nowhere/mine.py")
