@@ -6,8 +6,8 @@ Prints, for every library at its fastest operating point, the median latency thr
 that of the same call in a bare loop (at most 1.01), the queries per second of the index that does
 nothing (at least 1,000,000), and how many builds a sweep of five search settings costs (one).
 
-The two loops ask the same queries of the same index in alternating passes. Ratios are taken pass by
-pass, so that whatever else the machine does falls on both.
+The two loops ask the same queries of the same index in alternating passes, and every query counts with
+its median over the passes, so that whatever else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def bare_call(name, component, handle):
 
 
 def bare_pass(search, arguments, queries):
-    """Return the median nanoseconds between two stamps, one taken after every call."""
+    """Return the nanoseconds between stamps, one taken after every call."""
     taken = [0] * (len(queries) + 1)
     gc.collect()
     gc.disable()
@@ -85,7 +85,7 @@ def bare_pass(search, arguments, queries):
         search(query, *arguments)
         taken[place] = perf_counter_ns()
     gc.enable()
-    return float(np.median(np.diff(taken)))
+    return np.diff(taken)
 
 
 def overhead(name, base, queries, n_passes):
@@ -105,17 +105,16 @@ def overhead(name, base, queries, n_passes):
     answer, prepared = pipeline.single_calls(np.arange(len(queries)))
     search, arguments = bare_call(name, component, handle)
     loops = {
-        "harness": lambda: float(np.median(one_pass(answer, prepared))),
+        "harness": lambda: one_pass(answer, prepared),
         "bare": lambda: bare_pass(search, arguments, prepared),
     }
-    ratios, medians = [], []
+    samples = {"harness": [], "bare": []}
     for turn in range(n_passes + 1):
-        order = ("harness", "bare") if turn % 2 else ("bare", "harness")
-        took = {which: loops[which]() for which in order}
-        if turn:  # the first is the warm-up
-            ratios.append(took["harness"] / took["bare"])
-            medians.append(took["harness"])
-    return np.median(medians) / 1000, np.median(ratios)
+        for which in sorted(loops, reverse=turn % 2 == 0):
+            samples[which].append(loops[which]())
+    # The first pass is the warm-up; each query counts with its median over the others.
+    medians = {which: np.median(np.median(all_[1:], axis=0)) for which, all_ in samples.items()}
+    return medians["harness"] / 1000, medians["harness"] / medians["bare"]
 
 
 def null_qps(queries):

@@ -169,7 +169,7 @@ class CsvTable:
             role = read_role(
                 row.cells[columns.role] if columns.role < len(row.cells) else "", where
             )
-            part = Part(part.split, part.role)
+            part = Part(part.split, part.role if role == Role.ANY else role)
         return Item(
             written,
             tree,

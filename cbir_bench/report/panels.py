@@ -97,7 +97,7 @@ def _say_nothing(axes: Any) -> None:
 
 def _scale(axes: Any, points: pd.DataFrame, level: float | None) -> None:
     """Set limits with room for names; a single value gets a range around it."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     x = np.log10(points["_x"].to_numpy())
     y = np.append(points["_y"].to_numpy(), [] if level is None else [level])
@@ -105,15 +105,23 @@ def _scale(axes: Any, points: pd.DataFrame, level: float | None) -> None:
     axes.set_xscale("log")
     axes.set_xlim(10 ** (x.min() - 0.12 * wide), 10 ** (x.max() + 0.12 * wide))
     axes.set_ylim(y.min() - 0.12 * tall, y.max() + 0.16 * tall)
-    few = np.ptp(x) + 0.24 * wide < 1.5
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(_plain_number))
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(*axes.get_xlim()).tolist()))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(*axes.get_ylim())
+    bottom, top = axes.get_ylim()
+    axes.yaxis.set_major_locator(FixedLocator(ticks[(ticks > bottom) & (ticks <= min(top, 1.0))]))
 
 
-def _plain_number(value: float, _: int) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+def log_ticks(low: float, high: float) -> NDArray[np.float64]:
+    """Return two to seven round numbers of a logarithmic axis, powers of ten where they suffice."""
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        ticks = np.outer(decades, steps).ravel()
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) > 2:
+            break
+    return np.asarray(ticks[:: -(-len(ticks) // 7)] if len(ticks) else ticks)
 
 
 def _draw_frontier(axes: Any, points: pd.DataFrame, better: str) -> list[NDArray[np.float64]]:

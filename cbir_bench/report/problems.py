@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
@@ -61,7 +60,8 @@ def environment_table(points: pd.DataFrame) -> str:
     values: dict[str, list[Any]] = defaultdict(list)
     for environment in points["environment"]:
         for name, value in _flat(environment):
-            values[name].append(value)
+            is_size = name.endswith("_bytes") and value is not None
+            values[name.removesuffix("_bytes")].append(numbers.size(value) if is_size else value)
     rows = [(escape(name), _varied(values[name])) for name in sorted(values)]
     return table(["", "value"], rows) if rows else "Nothing was recorded."
 
@@ -81,12 +81,14 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
 
 
 def _varied(values: list[Any]) -> str:
+    """Return what all values are, or the range of numbers, or the first few of other things."""
     distinct = list(dict.fromkeys(_text(value) for value in values))
     if len(distinct) == 1:
         return escape(distinct[0])
-    numeric = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
-    if len(numeric) == len(values):
-        return f"{numbers.significant(min(numeric))} to {numbers.significant(max(numeric))}"
+    if all(isinstance(value, int | float) for value in values):
+        return f"{_text(min(values))} to {_text(max(values))}"
+    if all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
+        return ", ".join(_varied(list(column)) for column in zip(*values, strict=True))
     return escape(f"{'; '.join(distinct[:4])}{'; ...' if len(distinct) > 4 else ''}")
 
 

@@ -25,6 +25,7 @@ class Quantity:
         better: which direction is better; "neither" for what only identifies a row.
         write: from a value to Markdown.
         interval: whether the 95 % interval is written too.
+        negligible: a column in which nothing is above this is left out of tables.
     """
 
     column: str
@@ -33,6 +34,7 @@ class Quantity:
     better: Literal["higher", "lower", "neither"] = "lower"
     write: Callable[[Any], str] = escape
     interval: bool = False
+    negligible: float = 0.0
 
     def cells(self, points: pd.DataFrame) -> list[str]:
         """Return the cell of each row."""
@@ -113,6 +115,7 @@ COSTS: Final = (
         header="prepare",
         write=numbers.duration,
         meaning="base-side work of the re-ranker, once per build",
+        negligible=1e-3,
     ),
 )
 

@@ -55,7 +55,9 @@ def points_columns(section: Section, *, with_model: bool) -> list[Quantity]:
     axes = [quantities.AXES[name] for name in section.axes]
     names = dict.fromkeys(name for name in (section.metric, section.recall) if name)
     quality = [quantities.metric(name, interval=name == section.metric) for name in names]
-    costs = [q for q in quantities.COSTS if q.column in ALWAYS or (points[q.column] > 0).any()]
+    costs = [
+        q for q in quantities.COSTS if q.column in ALWAYS or (points[q.column] > q.negligible).any()
+    ]
     return [
         *([quantities.MODEL] if with_model else []),
         *quantities.SETTINGS,

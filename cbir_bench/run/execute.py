@@ -109,14 +109,16 @@ def _alone_in(folder: Path) -> Iterator[None]:
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
     except BlockingIOError as error:
+        os.close(lock)
         raise SettingError(
             f"Another process is running in {folder}. Wait for it, or give another folder with --out."
         ) from error
+    try:
+        yield
     finally:
-        os.close(lock)
         shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
+        os.close(lock)
 
 
 def _write_head(plan: Plan, folder: Path) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from cbir_bench.core.arrays import NO_ITEM
 from cbir_bench.core.errors import InvalidArrayError
 from cbir_bench.core.ranking import Ranking
 
@@ -171,7 +170,8 @@ def leave_out(ids: Ids, self_ids: Ids) -> Ids:
         ids: ``(n, k + 1)`` results, none twice in a row.
         self_ids: ``(n,)`` each query's own id, or ``NO_ITEM`` where it is not in the base.
     """
-    found = (ids == self_ids[:, None]) & (self_ids != NO_ITEM)[:, None]
+    # A query outside the base matches padding at most, all of which is the same.
+    found = ids == self_ids[:, None]
     place = np.where(found.any(axis=1), found.argmax(axis=1), ids.shape[1] - 1)
     keep = np.ones(ids.shape, bool)
     keep[np.arange(len(ids)), place] = False

@@ -31,6 +31,7 @@ COARSE = {
     "scann": {"leaves": 16, "leaves_to_search": 1, "min_partition": 1, "reorder": K},
 }
 """The same build with the cheapest search."""
+DIALS = {"search_k", "nprobe", "ef_search", "leaves_to_search", "reorder"}
 FACTORIES = {
     "Flat": {},
     "SQ8": {},
@@ -295,6 +296,26 @@ def test_search_options_change_the_search_without_a_build(name):
 
     assert quality[0] < quality[1]
     assert quality[2] == quality[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "dial"),
+    [(name, option) for name in APPROXIMATE for option in COARSE[name] if option in DIALS],
+)
+def test_each_dial_changes_the_search_by_itself(name, dial):
+    """An option that does nothing hides behind another that does."""
+    fine = made(name, GENEROUS[name])
+    coarse = replace(fine, **{dial: COARSE[name][dial]})
+    base, queries = data("cosine")
+    true = truth(base, queries, "cosine")
+    handle = fine.build(base, "cosine", 1)
+
+    quality = []
+    for component in (coarse, fine):
+        component.configure(handle, 1)
+        quality.append(recall(one_by_one(component, handle, queries), true))
+
+    assert quality[0] < quality[1]
 
 
 @pytest.mark.parametrize("name", APPROXIMATE)

@@ -58,20 +58,20 @@ def test_all_mistakes_are_listed_at_once(place):
 
 def test_truncated_and_unreadable_images_are_all_named(place):
     """A run that silently lost images would report wrong numbers."""
-    whole = (place / "photos/class0/0.jpg").read_bytes()
-    (place / "photos/class0/0.jpg").write_bytes(whole[: len(whole) // 2])
-    (place / "photos/class1/1.jpg").write_bytes(b"not a picture")
+    whole = (place / "photos/class0/0.png").read_bytes()
+    (place / "photos/class0/0.png").write_bytes(whole[: len(whole) // 2])
+    (place / "photos/class1/1.png").write_bytes(b"not a picture")
 
     actual = refused(place, "run", "tiny.toml")
 
-    assert "class0/0.jpg" in actual
-    assert "class1/1.jpg" in actual
+    assert "class0/0.png" in actual
+    assert "class1/1.png" in actual
     assert 'on_bad_image = "skip"' in actual
 
 
 def test_bad_images_are_left_out_when_the_suite_says_so(place):
     """The skip is a decision of the user, and it is reported."""
-    (place / "photos/class1/1.jpg").write_bytes(b"not a picture")
+    (place / "photos/class1/1.png").write_bytes(b"not a picture")
     (place / "tiny.toml").write_text(
         SUITE.replace('root = "photos"', 'root = "photos"\non_bad_image = "skip"')
     )
@@ -79,7 +79,7 @@ def test_bad_images_are_left_out_when_the_suite_says_so(place):
     actual = cbir_bench(place, "run", "tiny.toml")
 
     assert actual.returncode == 0, actual.stderr
-    assert "class1/1.jpg" in actual.stderr
+    assert "class1/1.png" in actual.stderr
 
 
 def test_an_empty_folder_is_refused(place):

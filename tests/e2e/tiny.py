@@ -55,7 +55,7 @@ N_TRIALS = 2 * 2 * 4 * 2
 
 
 def write_photos(folder: Path, n_classes: int = 6, n_images: int = 6) -> None:
-    """Write small JPEG photos: each class has its own colours, each image its own noise."""
+    """Write small pictures: each class has its own colours, each image its own noise."""
     for c in range(n_classes):
         rng = np.random.default_rng(c)
         colours = rng.integers(0, 256, (4, 4, 3))
@@ -64,7 +64,7 @@ def write_photos(folder: Path, n_classes: int = 6, n_images: int = 6) -> None:
             noise = np.random.default_rng(1000 * c + i).normal(0, 40, (4, 4, 3))
             small = np.clip(colours + noise, 0, 255).astype(np.uint8)
             picture = Image.fromarray(small).resize((48, 40), Image.Resampling.BILINEAR)
-            picture.save(folder / f"class{c}" / f"{i}.jpg", quality=90)
+            picture.save(folder / f"class{c}" / f"{i}.png")
 
 
 def command(*arguments: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
+from PIL import Image as PilImage
 from timm.data import create_transform, resolve_model_data_config
 
 import cbir_bench.models.networks.convstem_vit  # noqa: F401  adds its model to timm's registry
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cbir_bench.core.arrays import Image
     from cbir_bench.models.timm_backbone import TimmModel
 
 
@@ -129,15 +131,22 @@ def _backbone(model: TimmModel) -> Any:
 
 def _geometry(
     config: dict[str, Any], size: int, *, whole: bool
-) -> Callable[[Any], NDArray[np.uint8]]:
+) -> Callable[[Image], NDArray[np.uint8]]:
     """Return timm's own resizing and cropping, up to where it would make a float tensor."""
-    geometry: Callable[[Any], NDArray[np.uint8]] = create_transform(
+    transform = create_transform(
         input_size=(3, size, size),
         interpolation=config["interpolation"],
         crop_pct=1.0 if whole else config["crop_pct"],
         crop_mode="squash" if whole else config["crop_mode"],
         use_prefetcher=True,
     )
+
+    def geometry(image: Image) -> NDArray[np.uint8]:
+        if whole and image.shape[:2] == (size, size):
+            return image.transpose(2, 0, 1)  # resizing would change nothing but the time it takes
+        resized: NDArray[np.uint8] = transform(PilImage.fromarray(image))
+        return resized
+
     return geometry
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image as PilImage
 from torch import Tensor, nn
 
 from cbir_bench.core.ahead import ahead
@@ -28,7 +27,7 @@ class EmbeddingNetwork(nn.Module):
         pooling: "avg", "max", "gem", or "model" for the backbone's own.
         gem_p: the exponent that "gem" starts from.
         embedding_dim: length of the linear head's output; 0 leaves the head out.
-        geometry: resizes and crops one PIL image to ``(3, size, size)`` uint8.
+        geometry: resizes and crops one image to ``(3, size, size)`` uint8.
         size: height and width of the input in pixels.
         mean, std: of each colour channel, in [0, 1], as the backbone was trained with.
         device: where it is to run, "cpu" or "cuda"; whoever runs it moves it there.
@@ -41,7 +40,7 @@ class EmbeddingNetwork(nn.Module):
         pooling: str,
         gem_p: float,
         embedding_dim: int,
-        geometry: Callable[[Any], NDArray[np.uint8]],
+        geometry: Callable[[Image], NDArray[np.uint8]],
         size: int,
         mean: Sequence[float],
         std: Sequence[float],
@@ -61,7 +60,7 @@ class EmbeddingNetwork(nn.Module):
 
     def prepare(self, images: Sequence[Image]) -> NDArray[np.uint8]:
         """Return images of any size as ``(n, 3, size, size)`` uint8, resized by Pillow."""
-        return np.stack([self.geometry(PilImage.fromarray(image)) for image in images])
+        return np.stack([self.geometry(image) for image in images])
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return ``(n, dim)`` float32 vectors of length 1.

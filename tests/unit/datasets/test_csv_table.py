@@ -47,6 +47,7 @@ def test_a_table_beside_its_photos_needs_no_option(photos):
         "a.jpg cat\r\nb.jpg dog\r\n",
         "\ufeffa.jpg|cat\nb.jpg|dog\n",
         '"a.jpg","cat"\n"b.jpg","dog"\n',
+        'a.jpg, "cat", "black, white"\nb.jpg, "dog", "brown"\n',
         "Image_Path,Class\na.jpg,cat\nb.jpg,dog\n",
     ],
 )
@@ -149,6 +150,16 @@ def test_the_header_may_be_told(photos):
     dataset = open_table(photos, "plain,1\n", header="no")
 
     assert dataset.ids == ("plain",)
+
+
+@pytest.mark.parametrize("other", ["a.jpg,y,\nb.jpg,x,\n", "a.jpg,x,query\nb.jpg,x,\n"])
+def test_the_hash_follows_labels_and_roles(photos, other):
+    """The same pictures with another truth give other results."""
+    first, second = (
+        open_table(photos, f"path,label,role\n{rows}") for rows in ("a.jpg,x,\nb.jpg,x,\n", other)
+    )
+
+    assert first.content_hash != second.content_hash
 
 
 def test_missing_files_are_named_and_counted(photos):

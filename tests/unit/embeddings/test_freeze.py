@@ -116,7 +116,9 @@ def test_progress_counts_up_to_all() -> None:
     assert told == [(10, N), (20, N), (N, N)]
 
 
-@pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN or inf"), (np.inf, "NaN or inf"), (0, "only zeros")])
+@pytest.mark.parametrize(
+    ("value", "what"), [(np.nan, "NaN or inf"), (np.inf, "NaN or inf"), (0, "only zeros")]
+)
 def test_useless_vectors_name_their_images(value: float, what: str) -> None:
     """faiss takes NaN in silence and scann crashes on it."""
 
@@ -124,14 +126,16 @@ def test_useless_vectors_name_their_images(value: float, what: str) -> None:
         batch[(batch[:, 0] >= 7) & (batch[:, 0] < 12)] = value
         return batch
 
-    with pytest.raises(InvalidArrayError, match=f"{what}.* 5 of 23 .*'image7', 'image8', 'image9', ..."):
+    with pytest.raises(
+        InvalidArrayError, match=f"{what}.* 5 of 23 .*'image7', 'image8', 'image9', ..."
+    ):
         freeze(dataset(Numbered()), Counting(change=spoil), ROWS)
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:, :1], lambda b: b[:-1], lambda b: b[0]])
 def test_a_model_that_gives_another_shape_is_refused(change) -> None:
     """NumPy would broadcast some of these without a word."""
-    with pytest.raises(InvalidArrayError, match="array of shape .* for 23 images of 2 dimensions"):
+    with pytest.raises(InvalidArrayError, match=r"array of shape .* for 23 images of 2 dimensions"):
         freeze(dataset(Numbered()), Counting(change=change), ROWS)
 
 

@@ -62,13 +62,15 @@ def test_one_flipped_bit_is_found(store: EmbeddingStore) -> None:
     content[-3] ^= 1
     path.write_bytes(content)
 
-    with pytest.raises(DataError, match="damaged or incomplete. Delete that folder"):
+    with pytest.raises(DataError, match=r"damaged or incomplete\. Delete that folder"):
         store.load("abc")
 
 
 @pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "embeddings.json"])
 @pytest.mark.parametrize("n_bytes", [None, 0, 20, -1])
-def test_missing_and_short_files_are_found(store: EmbeddingStore, name: str, n_bytes: int | None) -> None:
+def test_missing_and_short_files_are_found(
+    store: EmbeddingStore, name: str, n_bytes: int | None
+) -> None:
     """Whatever is torn off, and wherever."""
     path = store.root / "abc" / name
     content = path.read_bytes()

@@ -32,6 +32,18 @@ def test_all_items_equal():
     assert actual.tolist() == [list(range(10))]
 
 
+@pytest.mark.parametrize("k", [1, 7, 100, 3000])
+def test_many_ties_follow_the_definition(k):
+    """Sort by similarity, then by id; short sorts keep the order by chance, long ones do not."""
+    random = np.random.default_rng(0)
+    base = random.integers(-2, 3, (3000, 3)).astype(np.float32)
+    queries = random.integers(-2, 3, (5, 3)).astype(np.float32)
+    similarities = queries @ base.T
+    expected = [np.lexsort((np.arange(3000), -row))[:k] for row in similarities]
+
+    np.testing.assert_array_equal(search(base, queries, "ip", k), expected)
+
+
 def test_far_from_the_origin_distances_stay_exact():
     """|a - b|^2 from |a|^2 - 2ab + |b|^2 loses all digits where the vectors are long and close."""
     random = np.random.default_rng(0)

@@ -150,7 +150,7 @@ def test_refinement_finds_more_than_it_is_given_by_faiss(base):
 
 
 @pytest.mark.parametrize(
-    "factory", ["IDMap,Flat", "NSG16,Flat", "PCA8,HNSW16,SQ8", "PCAR8,Flat", "IVF16_HNSW8,Flat"]
+    "factory", ["IDMap,Flat", "PCA8,HNSW16,SQ8", "PCAR8,Flat", "IVF16_HNSW8,Flat"]
 )
 def test_the_size_of_wrapped_indexes_is_known(factory, base):
     """Wrappers add what is theirs to what is inside."""
@@ -164,6 +164,13 @@ def test_the_size_of_wrapped_indexes_is_known(factory, base):
         index.add(base)
 
     assert expected == pytest.approx(len(faiss.serialize_index(index)), rel=0.1)
+
+
+def test_a_graph_without_levels_takes_its_links():
+    """faiss keeps room for all links of NSG in memory, but saves only those that are set."""
+    index = make("NSG16,Flat", DIM, inner_product=False)
+
+    assert expected_bytes(index, 1000) == 1000 * (4 * 16 + 4 * DIM)
 
 
 def test_an_unknown_kind_has_no_size():

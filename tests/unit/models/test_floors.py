@@ -40,7 +40,9 @@ def test_the_cosine_is_the_bhattacharyya_coefficient() -> None:
     """That is what the square root is for."""
     draw = np.random.default_rng(0)
     a, b = (draw.integers(0, 256, (9, 9, 3), dtype=np.uint8) for _ in range(2))
-    shares = [np.histogramdd(x.reshape(-1, 3), bins=3, range=[(0, 256)] * 3)[0] / 81 for x in (a, b)]
+    shares = [
+        np.histogramdd(x.reshape(-1, 3), bins=3, range=[(0, 256)] * 3)[0] / 81 for x in (a, b)
+    ]
 
     vectors = embed(ColourHistogram(bins=3), a, b)
 

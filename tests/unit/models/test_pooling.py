@@ -68,5 +68,7 @@ def test_a_square_map_is_read_as_the_backbone_says() -> None:
 
 def test_features_without_positions_are_refused() -> None:
     """A model that already pooled has nothing left to pool over."""
-    with pytest.raises(SettingError, match=r'\(2, 6\), neither a map nor tokens.*pooling = "model"'):
+    with pytest.raises(
+        SettingError, match=r'\(2, 6\), neither a map nor tokens.*pooling = "model"'
+    ):
         by_position(torch.zeros(2, 6), backbone())

@@ -147,19 +147,19 @@ def test_weights_say_where_they_are_from(monkeypatch) -> None:
 
 def test_an_unknown_backbone_gets_a_suggestion() -> None:
     """timm has more than a thousand names."""
-    with pytest.raises(SettingError, match="no model 'resnet81'. Did you mean 'resnet18'"):
+    with pytest.raises(SettingError, match=r"no model 'resnet81'\. Did you mean 'resnet18'"):
         TimmModel(backbone="resnet81").network(CONTEXT)
 
 
 def test_an_unknown_tag_is_refused_with_the_known_ones() -> None:
     """timm alone would fall back to other weights or fail late."""
-    with pytest.raises(SettingError, match="no weights tagged 'a1_in2k'. Did you mean 'a1_in1k'"):
+    with pytest.raises(SettingError, match=r"no weights tagged 'a1_in2k'\. Did you mean 'a1_in1k'"):
         TimmModel(backbone="resnet18.a1_in2k", weights="hub").weights_hash(CONTEXT)
 
 
 def test_a_backbone_without_hub_weights_is_refused() -> None:
     """It would silently start from random weights."""
-    with pytest.raises(SettingError, match="no pretrained weights for 'vit_convstem"):
+    with pytest.raises(SettingError, match=r"no pretrained weights for 'vit_convstem"):
         TimmModel(backbone=SMALL_VIT, weights="hub").weights_hash(CONTEXT)
 
 
@@ -171,13 +171,15 @@ def test_a_failed_download_is_one_sentence(monkeypatch) -> None:
 
     monkeypatch.setattr(build.timm, "create_model", fail)
 
-    with pytest.raises(DataError, match="no route to host. Check the network, or set weights to a"):
+    with pytest.raises(
+        DataError, match=r"no route to host\. Check the network, or set weights to a"
+    ):
         TimmModel(backbone="resnet18", weights="hub").embedder(CONTEXT, None)
 
 
 def test_an_option_that_the_backbone_does_not_have_is_refused() -> None:
     """Vision transformers cannot be dilated."""
-    with pytest.raises(SettingError, match="cannot make .* with output_stride = 8"):
+    with pytest.raises(SettingError, match=r"cannot make .* with output_stride = 8"):
         TimmModel(backbone=SMALL_VIT, output_stride=8).network(CONTEXT)
 
 

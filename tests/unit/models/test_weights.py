@@ -43,7 +43,10 @@ def test_a_backbones_file_gives_the_vectors_of_its_weights(context, tmp_path) ->
     weights = tensors(context)
     save_file(weights, tmp_path / "a.safetensors")
     torch.save(weights, tmp_path / "b.pt")
-    torch.save({"epoch": 3, "state_dict": {f"module.{n}": t for n, t in weights.items()}}, tmp_path / "c.pth")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{n}": t for n, t in weights.items()}},
+        tmp_path / "c.pth",
+    )
     expected = embed(context, seed=5)
 
     for name in ("a.safetensors", "b.pt", "c.pth"):
@@ -74,7 +77,9 @@ def test_another_models_file_is_refused_with_the_layers(context, tmp_path) -> No
     """The user needs to see which model it is of."""
     save_file(tensors(context, backbone="test_resnet"), tmp_path / "a.safetensors")
 
-    with pytest.raises(DataError, match=r"another model.*missing: .*of another shape: .*unknown to"):
+    with pytest.raises(
+        DataError, match=r"another model.*missing: .*of another shape: .*unknown to"
+    ):
         embed(context, weights="a.safetensors")
 
 

@@ -21,6 +21,7 @@ from cbir_bench.report.figures import (
     make_figure,
 )
 from cbir_bench.report.labels import Curve, label_curves
+from cbir_bench.report.panels import Panel, draw_panel, log_ticks
 from cbir_bench.report.style import marks_of, plotting
 
 
@@ -88,11 +89,11 @@ def test_names_overlap_neither_each_other_nor_the_border(axes, seed: int) -> Non
 
 def test_a_name_hides_no_marker_where_there_is_room(axes) -> None:
     """A label in the way of a point is worse than none."""
-    grid = np.array([(x, y) for x in (0.2, 0.5, 0.8) for y in (0.2, 0.5, 0.8)])
-    label_curves(axes, [Curve("faiss", grid, [], "#000000")])
+    row = np.array([(x, 0.5) for x in np.arange(0.3, 0.7, 0.03)])
+    label_curves(axes, [Curve("faiss", row, [], "#000000")])
 
     (box,) = boxes_of(axes)
-    pixels = axes.transAxes.transform(grid)
+    pixels = axes.transAxes.transform(row)
 
     assert not any(box.contains(*pixel) for pixel in pixels)
 
@@ -123,6 +124,32 @@ def test_a_row_of_panels_per_model_names_every_library_in_range(
         names = {text.get_text() for text in panel.texts}
         assert names | {"annoy"} == {"exact", "faiss", "hnswlib", "annoy", "nmslib", "scann"}
         assert ("annoy" in names) != ("below" in panel.get_title(loc="right"))
+
+
+def test_points_far_below_the_best_are_counted_instead_of_drawn(axes) -> None:
+    """One setting that finds nothing would press all others against the upper border."""
+    frame = to_frame([record_of(Point(value=value)) for value in range(3)], METRICS)
+    frame["map_at_r"] = [0.5, 0.4, 0.399]
+
+    draw_panel(axes, Panel(points=frame, x="qps", y="map_at_r", x_label=""), marks_of(["hnswlib"]))
+
+    assert axes.get_title(loc="right") == "not shown: 1 below 0.4"
+    assert axes.get_ylim()[0] > 0.38
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (200, 40_000, [300, 1_000, 3_000, 10_000, 30_000]),
+        (4_700, 90_000, [5_000, 10_000, 20_000, 50_000]),
+        (0.003, 40, [0.01, 0.1, 1, 10]),
+        (26_000, 84_000, [30_000, 40_000, 50_000, 70_000]),
+        (1, 10**12, [1, 10**2, 10**4, 10**6, 10**8, 10**10, 10**12]),
+    ],
+)
+def test_ticks_are_few_and_round(low: float, high: float, expected: list[float]) -> None:
+    """Numbers on an axis are read aloud in meetings, and must not run into each other."""
+    np.testing.assert_allclose(log_ticks(low, high), expected)
 
 
 def test_no_name_in_a_figure_overlaps_another(section: Section) -> None:

@@ -208,3 +208,28 @@ class KnowsMemory(_Faulty):
         subprocess.run(
             ["/bin/sh", "-c", "printf 12345 > one; printf 678 > two"], cwd=folder, check=True
         )
+
+
+@INDEXES.register("tells-threads")
+@dataclass(frozen=True, kw_only=True)
+class TellsThreads(_Faulty):
+    """Writes down how many threads it is given for what."""
+
+    def _tell(self, what):
+        with Path(os.environ["CBIR_BENCH_TEST_FILE"]).open("a") as file:
+            file.write(f"{what}\n")
+
+    def build(self, base, space, n_threads):
+        self._tell(f"build {n_threads}")
+        return super().build(base, space, n_threads)
+
+    def configure(self, handle, n_threads):
+        self._tell(f"configure {n_threads}")
+
+    def single(self, handle, k):
+        self._tell("single")
+        return super().single(handle, k)
+
+    def batch(self, handle, k):
+        self._tell("batch")
+        return super().batch(handle, k)

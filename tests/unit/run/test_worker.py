@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,19 @@ class TestMeasuring:
         heavy = {"torch", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "pydantic", "cv2"}
         assert "numpy" in modules
         assert modules & heavy == set()
+
+    def test_single_queries_use_one_thread(self, tmp_path, monkeypatch):
+        """Whatever the build and the batch were given: a user waits for one query at a time."""
+        told = tmp_path / "told"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = replace(make_job(tmp_path, [plain("tells-threads")]), n_threads=2)
+
+        run(job, tmp_path)
+
+        lines = told.read_text().splitlines()
+        assert lines[:3] == ["build 2", "configure 2", "batch"]
+        assert lines[lines.index("single") - 1] == "configure 1"
+        assert "batch" not in lines[lines.index("single") :]
 
     def test_threads_are_fixed_before_any_import(self, tmp_path, monkeypatch):
         """A library reads the number of threads once, while it loads."""

@@ -49,7 +49,9 @@ def test_the_seed_decides_the_batches_and_the_library_is_left_alone() -> None:
     before = common_functions.NUMPY_RANDOM
 
     first, same = (batches(CLASSES, RECIPE) for _ in range(2))
-    other = batches(CLASSES, TrainingRecipe(steps=50, classes_per_batch=4, images_per_class=3, seed=1))
+    other = batches(
+        CLASSES, TrainingRecipe(steps=50, classes_per_batch=4, images_per_class=3, seed=1)
+    )
 
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
@@ -60,7 +62,9 @@ def changed(pixels, **options):
     return augment(pixels, TrainingRecipe(**options), torch.Generator().manual_seed(0))
 
 
-IMAGES = torch.randint(0, 256, (40, 3, 8, 10), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+IMAGES = torch.randint(
+    0, 256, (40, 3, 8, 10), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+)
 
 
 def test_without_options_images_stay_as_they_are() -> None:
@@ -72,7 +76,9 @@ def test_flip_mirrors_about_half_of_the_images() -> None:
     """Left and right, never top and bottom."""
     actual = changed(IMAGES, flip=True)
 
-    mirrored = [torch.allclose(a, i.float().flip(2), atol=1e-2) for a, i in zip(actual, IMAGES, strict=True)]
+    mirrored = [
+        torch.allclose(a, i.float().flip(2), atol=1e-2) for a, i in zip(actual, IMAGES, strict=True)
+    ]
     same = [torch.allclose(a, i.float(), atol=1e-2) for a, i in zip(actual, IMAGES, strict=True)]
     assert all(m != s for m, s in zip(mirrored, same, strict=True))
     assert 10 < sum(mirrored) < 30

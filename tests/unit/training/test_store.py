@@ -57,7 +57,7 @@ def test_a_damaged_checkpoint_is_never_used(store, name) -> None:
     path = store.root / "abc" / name
     path.write_bytes(path.read_bytes()[:-1])
 
-    with pytest.raises(DataError, match="damaged or incomplete. Delete that folder"):
+    with pytest.raises(DataError, match=r"damaged or incomplete\. Delete that folder"):
         store.checkpoint("abc")
 
 
@@ -68,13 +68,16 @@ def test_a_missing_checkpoint_is_named(store) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"data_hash": "e"}, {"model": {"seed": 1}}, {"recipe": {}}, {"versions": {"torch": "3"}}]
+    "change",
+    [{"data_hash": "e"}, {"model": {"seed": 1}}, {"recipe": {}}, {"versions": {"torch": "3"}}],
 )
 def test_whatever_changes_the_weights_changes_the_key(change) -> None:
     """A stale checkpoint must never be taken for this one."""
     options = {"data_hash": "d", "model": {"seed": 0}, "recipe": {"steps": 3}, "versions": {}}
 
-    assert training_key(training_origin(**options)) != training_key(training_origin(**options | change))
+    assert training_key(training_origin(**options)) != training_key(
+        training_origin(**options | change)
+    )
 
 
 def test_a_trained_model_embeds_as_it_did_when_training_ended(tmp_path, make_dataset) -> None:

@@ -47,8 +47,12 @@ def test_every_loss_gathers_the_classes(loss, make_dataset, make_network) -> Non
     assert len(log.losses) == 60
 
 
-@pytest.mark.parametrize("options", [{}, {"flip": True, "zoom": 0.1, "colour": 0.2}, {"loss": "arcface"}])
-def test_the_same_seed_gives_the_same_weights_to_the_bit(options, make_dataset, make_network) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"flip": True, "zoom": 0.1, "colour": 0.2}, {"loss": "arcface"}]
+)
+def test_the_same_seed_gives_the_same_weights_to_the_bit(
+    options, make_dataset, make_network
+) -> None:
     """A checkpoint is addressed by what made it, so that must decide it."""
     recipe = TrainingRecipe(**SMALL | options)
     networks = [make_network(), make_network()]
@@ -64,7 +68,9 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(options, make_dataset, 
 
 
 @pytest.mark.parametrize("options", [{"seed": 1}, {"colour": 0.2}, {"flip": True, "zoom": 0.2}])
-def test_another_seed_or_augmentation_gives_other_weights(options, make_dataset, make_network) -> None:
+def test_another_seed_or_augmentation_gives_other_weights(
+    options, make_dataset, make_network
+) -> None:
     """An option that does nothing would be an axis of identical points."""
     plain, other = make_network(), make_network()
 
@@ -81,7 +87,9 @@ def test_draws_of_others_and_threads_are_left_alone(make_dataset, make_network) 
     torch.manual_seed(3)
     threads = torch.get_num_threads()
 
-    train(make_network(), make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"n_threads": threads + 1}))
+    train(
+        make_network(), make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"n_threads": threads + 1})
+    )
 
     assert torch.rand(1) == expected
     assert torch.get_num_threads() == threads
@@ -109,7 +117,9 @@ def test_items_with_the_same_labels_are_one_class(make_dataset, make_network) ->
     """With a fine and a coarse label each, the fine ones are learned."""
     coarse_and_fine = [("coarse", f"fine{i // 5}") for i in range(20)] + [("x", "y")] * 5
 
-    log = train(make_network(), make_dataset(*[5] * 4, labels=coarse_and_fine), TrainingRecipe(**SMALL))
+    log = train(
+        make_network(), make_dataset(*[5] * 4, labels=coarse_and_fine), TrainingRecipe(**SMALL)
+    )
 
     assert log.n_classes == 4
 
@@ -135,7 +145,9 @@ def test_a_loss_that_is_no_number_stops_with_its_step(make_dataset, make_network
     network.register_forward_hook(lambda *args: steps.append(1))
     network.register_forward_hook(explode)
 
-    with pytest.raises(SettingError, match=r"loss became nan at step 5 of 12 with learning_rate = 0\.003"):
+    with pytest.raises(
+        SettingError, match=r"loss became nan at step 5 of 12 with learning_rate = 0\.003"
+    ):
         train(network, make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"loss": "n-pair"}))
 
 
@@ -180,7 +192,9 @@ def test_the_network_ends_in_evaluation_mode(make_dataset, make_network) -> None
     assert not any(module.training for module in network.modules())
 
 
-def test_images_beyond_the_memory_limit_live_in_a_file(make_dataset, make_network, monkeypatch) -> None:
+def test_images_beyond_the_memory_limit_live_in_a_file(
+    make_dataset, make_network, monkeypatch
+) -> None:
     """The same weights come out, whatever the data set's size."""
     from cbir_bench.training import pixels
 
