@@ -6,7 +6,7 @@ Prints, for every library at its fastest operating point, the median latency thr
 that of the same call in a bare loop (at most 1.01), the queries per second of the index that does
 nothing (at least 1,000,000), and how many builds a sweep of five search settings costs (one).
 
-The two loops ask the same queries of the same index in alternating passes, and every query counts with
+The two loops ask the same queries of the same index, 25 at a time in turns, and every query counts with
 its median over the passes, so that whatever else the machine does falls on both.
 """
 
@@ -36,7 +36,7 @@ from cbir_bench.run.job import Job, JobTrial
 from cbir_bench.run.pipeline import Inputs, Pipeline
 from cbir_bench.run.process import run_job
 
-DIM, K, N_QUERIES = 256, 10, 500
+DIM, K, N_QUERIES, N_CHUNKS = 256, 10, 500, 20
 FASTEST = {
     "faiss": {"factory": "IVF512,Flat", "nprobe": 1},
     "hnswlib": {"ef_search": 16},
@@ -104,14 +104,16 @@ def overhead(name, base, queries, n_passes):
     )
     answer, prepared = pipeline.single_calls(np.arange(len(queries)))
     search, arguments = bare_call(name, component, handle)
-    loops = {
-        "harness": lambda: one_pass(answer, prepared),
-        "bare": lambda: bare_pass(search, arguments, prepared),
-    }
-    samples = {"harness": [], "bare": []}
+    chunks = np.array_split(np.arange(len(queries)), N_CHUNKS)
+    parts = [[prepared[i] for i in chunk] for chunk in chunks]
+    samples = {which: np.empty((n_passes + 1, len(queries))) for which in ("harness", "bare")}
+    gc.freeze()  # what exists already need not be looked at before every chunk
     for turn in range(n_passes + 1):
-        for which in sorted(loops, reverse=turn % 2 == 0):
-            samples[which].append(loops[which]())
+        for place in range(N_CHUNKS):
+            # Other queries than the first loop's, whose neighbours are in the caches now.
+            other = (place + N_CHUNKS // 2) % N_CHUNKS
+            samples["harness"][turn, chunks[place]] = one_pass(answer, parts[place])
+            samples["bare"][turn, chunks[other]] = bare_pass(search, arguments, parts[other])
     # The first pass is the warm-up; each query counts with its median over the others.
     medians = {which: np.median(np.median(all_[1:], axis=0)) for which, all_ in samples.items()}
     return medians["harness"] / 1000, medians["harness"] / medians["bare"]

@@ -66,7 +66,7 @@ def search(n: int, dim: int, n_classes: int) -> Search:
 def seconds(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median wall time of each function, called in turns after one warm-up."""
     samples: dict[str, list[float]] = {name: [] for name in functions}
-    for name, function in functions.items():
+    for function in functions.values():
         function()
     for _ in range(rounds):
         for name, function in functions.items():
