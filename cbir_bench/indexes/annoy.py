@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from annotated_types import Ge, Le
@@ -70,8 +69,9 @@ class AnnoyIndex:
         return rows
 
     def single(self, handle: Any, k: int) -> Callable[[Any], Any]:
-        """Return ``get_nns_by_vector``."""
-        return partial(handle.get_nns_by_vector, n=k, search_k=self.search_k or -1)
+        """Return ``get_nns_by_vector``, called by position: keywords cost 0.3 us."""
+        search, search_k = handle.get_nns_by_vector, self.search_k or -1
+        return lambda query: search(query, k, search_k)
 
     def batch(self, handle: Any, k: int) -> None:
         """Return None: annoy has no batch search."""

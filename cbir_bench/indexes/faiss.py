@@ -154,8 +154,9 @@ class FaissIndex:
         return list(queries[:, None, :])
 
     def single(self, handle: Any, k: int) -> Callable[[Any], Any]:
-        """Return ``Index.search``."""
-        return partial(handle.search, k=k)
+        """Return ``Index.search``, called by position, which is the fastest way."""
+        search = handle.search
+        return lambda query: search(query, k)
 
     def batch(self, handle: Any, k: int) -> Callable[[Matrix], Any]:
         """Return ``Index.search``."""

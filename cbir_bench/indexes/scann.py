@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -33,6 +32,8 @@ _TREE_OPTIONS: Final = (
 )
 _CODE_OPTIONS: Final = ("dims_per_block", "anisotropic_threshold", "hash_type")
 _TRAINING_OPTIONS: Final = ("training_sample", "training_iterations")
+_UNSET: Final = -1
+"""What ScaNN takes for an option of a stage that the index does not have."""
 _CENTROIDS: Final[dict[str, int]] = {"lut16": 16, "lut256": 256}
 
 
@@ -132,15 +133,17 @@ class ScannIndex:
         return list(queries)
 
     def single(self, handle: Any, k: int) -> Callable[[Any], Any]:
-        """Return ``search``."""
-        return partial(handle.searcher.search, **self._options(k))
+        """Return ``search``, called by position, which is the fastest way."""
+        search, (reorder, leaves) = handle.searcher.search, self._arguments()
+        return lambda query: search(query, k, reorder, leaves)
 
     def batch(self, handle: Any, k: int) -> Callable[[Matrix], Any]:
         """Return ``search_batched``, or its parallel form for several threads."""
         several = handle.n_threads > 1
         searcher = handle.searcher
         search = searcher.search_batched_parallel if several else searcher.search_batched
-        return partial(search, **self._options(k))
+        reorder, leaves = self._arguments()
+        return lambda queries: search(queries, k, reorder, leaves)
 
     def unpack(self, raw: Any, k: int) -> Ids:
         """Return the ids; a batch marks missing results by id 0 with a distance of NaN."""
@@ -179,13 +182,10 @@ class ScannIndex:
             idle |= {"reorder": "a reorder_type"}
         return idle
 
-    def _options(self, k: int) -> dict[str, int]:
-        options = {"final_num_neighbors": k}
-        if self.reorder_type != "none":
-            options["pre_reorder_num_neighbors"] = self.reorder
-        if self.leaves:
-            options["leaves_to_search"] = self.leaves_to_search
-        return options
+    def _arguments(self) -> tuple[int, int]:
+        """Return what every call is given: candidates to score again, and leaves to search."""
+        reorder = _UNSET if self.reorder_type == "none" else self.reorder
+        return reorder, self.leaves_to_search if self.leaves else _UNSET
 
     def _stages(self, builder: Any) -> Any:
         reorder_types = {

@@ -50,7 +50,7 @@ class TrainingRecipe:
     steps: Annotated[int, Ge(1), Le(10_000_000)] = 400
     classes_per_batch: Annotated[int, Ge(2), Le(100_000)] = 32
     images_per_class: Annotated[int, Ge(2), Le(10_000)] = 4
-    learning_rate: Annotated[float, Gt(0), Le(10)] = 3e-3
+    learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-3
     loss_learning_rate: Annotated[float, Gt(0), Le(100)] = 3e-2
     weight_decay: Annotated[float, Ge(0), Le(10)] = 1e-2
     warmup: Annotated[float, Ge(0), Le(0.9)] = 0.1

@@ -48,7 +48,11 @@ def test_a_mistake_in_a_suite_is_one_sentence(place, old, new, words):
 
 def test_all_mistakes_are_listed_at_once(place):
     """One round of corrections is enough."""
-    text = SUITE.replace("hnswlib", "hnswlb").replace("n = 2", "n = 0").replace("SQ8\"", "SQ8\"\nfoo = 1")
+    text = (
+        SUITE.replace("hnswlib", "hnswlb")
+        .replace("n = 2", "n = 0")
+        .replace('SQ8"', 'SQ8"\nfoo = 1')
+    )
     (place / "tiny.toml").write_text(text)
 
     actual = refused(place, "validate", "tiny.toml")

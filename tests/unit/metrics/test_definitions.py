@@ -93,6 +93,13 @@ def test_a_cutoff_below_the_ranking_is_refused(name):
         score(name, positives("10000"))
 
 
+def test_a_cutoff_of_exactly_the_ranking_is_enough():
+    """One more is not."""
+    assert score("precision@5", positives("10000")) == [0.2]
+    with pytest.raises(UndefinedMetricError, match="needs 6 ranks but the ranking has 5"):
+        score("precision@6", positives("10000"))
+
+
 @pytest.mark.parametrize("name", ["ap", "mrr", "ndcg"])
 def test_a_cut_ranking_has_no_complete_metric(name):
     """Found ranks alone would give a number, and a wrong one."""

@@ -84,7 +84,14 @@ def test_mistakes_of_every_section_come_with_their_line(tmp_path):
     actual = mistakes(tmp_path, text)
 
     found = {line.strip().split(": ")[0]: line for line in actual}
-    assert set(found) == {"s.toml:7", "s.toml:9", "s.toml:11", "s.toml:13", "s.toml:14", "s.toml:15"}
+    assert set(found) == {
+        "s.toml:7",
+        "s.toml:9",
+        "s.toml:11",
+        "s.toml:13",
+        "s.toml:14",
+        "s.toml:15",
+    }
     assert "Did you mean 'exact'?" in found["s.toml:9"]
     assert "Did you mean 'reranker'?" in found["s.toml:15"]
     assert "Did you mean 'n_passes'?" in found["s.toml:14"]

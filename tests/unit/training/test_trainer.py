@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_stops_with_its_step(make_dataset, make_network
     network.register_forward_hook(explode)
 
     with pytest.raises(
-        SettingError, match=r"loss became nan at step 5 of 12 with learning_rate = 0\.003"
+        SettingError, match=r"loss became nan at step 5 of 12 with learning_rate = 0\.005"
     ):
         train(network, make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"loss": "n-pair"}))
 
