@@ -149,11 +149,14 @@ def test_many_queries_are_drawn_in_blocks_all_the_same(monkeypatch):
     assert np.array_equal(mean_intervals(scores, seed=3), kept)
 
 
-def test_equal_scores_have_an_interval_of_no_width():
-    """Rounding must not put the mean outside of its own interval."""
-    low, high = mean_intervals(np.full((1, 10), 1 / 3))
+@pytest.mark.parametrize("value", [1 / 3, 2 / 3])
+def test_equal_scores_have_an_interval_of_no_width(value):
+    """Rounding, down or up, must not put the mean outside of its own interval."""
+    scores = np.full((1, 10), value)
 
-    assert low[0] <= 1 / 3 <= high[0]
+    low, high = mean_intervals(scores)
+
+    assert low[0] <= scores.mean() <= high[0]
     assert high[0] - low[0] < 1e-9
 
 
