@@ -42,7 +42,7 @@ class Latency:
 
     Attributes:
         p50_us, p95_us, p99_us: percentiles over queries of each query's median over passes.
-        mean_us: mean over all samples.
+        mean_us: mean over queries of each query's median over passes.
         raw_p99_us: 99th percentile of all samples, with whatever the scheduler did to them.
         qps: 1e6 / mean_us.
         n_samples: how many.

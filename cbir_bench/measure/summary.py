@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def summarise_latency(samples_ns: NDArray[np.int64]) -> Latency:
     """Return the summary of ``(n_passes, n_queries)`` nanoseconds.
 
-    Percentiles run over queries, each of which counts with its median over the passes: on a busy
+    Percentiles and the mean run over queries, each of which counts with its median over the passes: on a busy
     machine the slowest samples are the scheduler's time slices, which hit another query in each pass.
-    The 99th percentile of all samples stands beside them.
+    Queries per second follow from that mean. The 99th percentile of all samples stands beside them.
 
     Raises:
         InvalidArrayError: if there is no sample.
@@ -29,8 +29,9 @@ def summarise_latency(samples_ns: NDArray[np.int64]) -> Latency:
             "Measure at least one query."
         )
     microseconds = samples_ns / 1e3
-    p50, p95, p99 = np.percentile(np.median(microseconds, axis=0), [50, 95, 99])
-    mean = float(microseconds.mean())
+    of_queries = np.median(microseconds, axis=0)
+    p50, p95, p99 = np.percentile(of_queries, [50, 95, 99])
+    mean = float(of_queries.mean())
     return Latency(
         p50_us=float(p50),
         p95_us=float(p95),

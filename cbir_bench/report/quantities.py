@@ -80,7 +80,7 @@ COSTS: Final = (
         header="queries/s",
         write=numbers.rate,
         better="higher",
-        meaning="single queries per second: 1 / mean time of all samples",
+        meaning="single queries per second: 1 / mean over queries of their median time over passes",
     ),
     Quantity(
         column="batch_qps",

@@ -73,12 +73,13 @@ def expand_options(
     label: str = "",
 ) -> tuple[list[Setting], list[Problem]]:
     """Return one setting for each combination of the options' axes, and every problem in them."""
-    problems = [
-        p for name, value in options.items() for p in _check(component, what, name, value, path)
-    ]
+    problems: list[Problem] = []
+    axes = {
+        name: _values(component, what, (*path, name), value, problems)
+        for name, value in options.items()
+    }
     if problems:
         return [], problems
-    axes = {name: value if isinstance(value, list) else [value] for name, value in options.items()}
     settings: dict[Setting, None] = {}
     for values in product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
@@ -101,26 +102,33 @@ def _label(
     return f"{label} ({', '.join(swept)})" if swept else label
 
 
-def _check(component: type[Any], what: str, name: str, value: Any, path: Path) -> list[Problem]:
+def _values(
+    component: type[Any], what: str, path: Path, value: Any, problems: list[Problem]
+) -> list[Option]:
+    """Return the values of one option's axis in the option's own type (4 becomes 4.0 for a float).
+
+    What is wrong is added to ``problems``.
+    """
+    name = str(path[-1])
     known = [f.name for f in fields(component)]
     if name not in known:
         hint = f"{did_you_mean(name, known)} Options: {', '.join(known) or 'none'}."
-        return [Problem((*path, name), f"The {what} has no option {name!r}.{hint}")]
+        problems.append(Problem(path, f"The {what} has no option {name!r}.{hint}"))
+        return []
     if value == []:
-        return [
-            Problem((*path, name), "An axis needs at least one value. Fill the list or drop it.")
-        ]
-    hint_type = field_types(component)[name]
-    adapter: TypeAdapter[Any] = TypeAdapter(hint_type, config=ConfigDict(strict=True))
-    values = value if isinstance(value, list) else [value]
-    problems = []
-    for place, one in enumerate(values):
-        where = (*path, name, place) if isinstance(value, list) else (*path, name)
+        text = "An axis needs at least one value. Fill the list or drop it."
+        problems.append(Problem(path, text))
+        return []
+    option_type = field_types(component)[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(option_type, config=ConfigDict(strict=True))
+    values = []
+    for place, one in enumerate(value if isinstance(value, list) else [value]):
         try:
-            adapter.validate_python(one)
+            values.append(adapter.validate_python(one))
         except ValidationError as error:
+            where = (*path, place) if isinstance(value, list) else path
             problems += [Problem(where, explain(e, one)) for e in error.errors()]
-    return problems
+    return values
 
 
 def explain(error: Any, value: Any) -> str:

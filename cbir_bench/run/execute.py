@@ -20,6 +20,7 @@ from cbir_bench.records.store import RecordStore
 from cbir_bench.run.artefacts import freeze_missing
 from cbir_bench.run.evaluate import Ended, Part
 from cbir_bench.run.job import Job, JobTrial
+from cbir_bench.run.notes import data_notes
 from cbir_bench.run.plan import make_plan
 from cbir_bench.run.process import run_job
 
@@ -80,9 +81,8 @@ def run_suite(
     """
     with _alone_in(folder):
         plan = make_plan(suite, places)
-        for opened in plan.opened:
-            for note in opened.data.notes:
-                progress.say(f"{opened.data.name}: {note}")
+        for note in data_notes(plan):
+            progress.say(note)
         _write_head(plan, folder)
         store = RecordStore(folder)
         done = _complete(plan, store, retry_failed=retry_failed)

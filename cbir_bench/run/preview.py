@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from cbir_bench.core.dataset import Split
 from cbir_bench.embeddings.store import EmbeddingStore
+from cbir_bench.protocols.summary import summarise
+from cbir_bench.run.notes import data_notes
 from cbir_bench.training.store import CheckpointStore
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def preview(plan: Plan, places: Places) -> str:
     lines = [f"Suite {plan.suite.name}: {plan.suite.summary()}", ""]
     for opened in plan.opened:
         lines += _data_lines(opened)
+    lines += [f"  note: {note}" for note in data_notes(plan)]
     lines += ["", *_embedding_lines(plan, places), ""]
     lines += [*_build_lines(plan), "", *_disk_lines(plan, places)]
     return "\n".join(lines)
@@ -34,12 +37,12 @@ def _data_lines(opened: Opened) -> list[str]:
     parts = ", ".join(f"{n} {name}" for name, n in counts.items())
     lines = [f"{opened.data.name}: {len(opened.data)} images ({parts})"]
     for protocol, truth in opened.truths.items():
-        alone = int((truth.n_relevant == 0).sum())
-        left_out = f"; {alone} have nothing relevant and are left out of averages" if alone else ""
+        size = summarise(truth)
         lines.append(
-            f"  {protocol}: {len(truth.query_rows)} queries, {len(truth.base_rows)} in the base{left_out}"
+            f"  {protocol}: {size.n_queries} queries, {size.n_base} in the base, "
+            f"{size.least_relevant} to {size.most_relevant} relevant to a query"
         )
-    return [*lines, *(f"  note: {note}" for note in opened.data.notes)]
+    return lines
 
 
 def _embedding_lines(plan: Plan, places: Places) -> list[str]:

@@ -112,3 +112,11 @@ def test_a_label_is_no_part_of_the_key():
     named, _ = expand(KIND, {"use": "graph", "label": "G"}, ("index", 0))
 
     assert plain == named
+
+
+def test_a_whole_number_for_a_float_is_the_same_point():
+    """1 and 1.0 are one setting, one key and one measurement."""
+    whole, _ = expand(KIND, {"use": "graph", "rate": 1}, ("index", 0))
+    decimal, _ = expand(KIND, {"use": "graph", "rate": 1.0}, ("index", 0))
+
+    assert whole == decimal
