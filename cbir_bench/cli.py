@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -141,6 +142,8 @@ def run(  # noqa: PLR0917
 
     Interrupted in any way, the same command goes on where it stopped.
     """
+    # Before torch loads: threads that spin while they wait starve everybody on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from cbir_bench.run.execute import run_suite
     from cbir_bench.run.places import Places
     from cbir_bench.run.progress import make_progress

@@ -59,7 +59,9 @@ class Outcome:
         """Return what was done, and what failed and why."""
         lines = [f"{self.n_measured} trials measured, {self.n_kept} kept from before."]
         if self.failures:
-            lines.append(f"{self.failures.total()} trials of the suite have no result:")
+            n_failures = self.failures.total()
+            which = "1 trial has" if n_failures == 1 else f"{n_failures} trials have"
+            lines.append(f"{which} no result, only a reason:")
             lines += [f"  {count} x {reason}" for reason, count in self.failures.most_common()]
         return "\n".join(lines)
 
@@ -155,6 +157,7 @@ class _Sweep:
     def __init__(self, folder: Path, store: RecordStore, progress: Progress, n_kept: int) -> None:
         self._folder, self._store, self._progress = folder, store, progress
         self._n_kept = n_kept
+        self._n_done = 0
         self.n_measured = 0
 
     def run(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
@@ -180,13 +183,14 @@ class _Sweep:
     def keep(self, record: Record) -> None:
         """Write a record and say if it is a failure."""
         self._store.write(record)
-        self.n_measured += 1
+        self._n_done += 1
+        self.n_measured += record.status == "ok"
         if record.status != "ok":
             self._progress.say(f"{_where(record.trial)}: {record.status}: {record.reason}")
         self._step(_where(record.trial))
 
     def _step(self, detail: str) -> None:
-        self._progress.step(self._n_kept + self.n_measured, detail)
+        self._progress.step(self._n_kept + self._n_done, detail)
 
     def _keep_log(self, key: str, log: bytes) -> None:
         if log:
