@@ -54,7 +54,11 @@ class Folder:
         return self.path.absolute().name
 
     def names(self) -> tuple[str, ...]:
-        """Return the name of every file, sorted, without hidden ones."""
+        """Return the name of every file, sorted, without hidden ones.
+
+        Raises:
+            DataError: if a name is no UTF-8, so that it could be no item's id.
+        """
         found: list[str] = []
         seen: set[str] = set()
         for parent, folders, files in os.walk(self.path, followlinks=True):
@@ -66,19 +70,33 @@ class Folder:
                 [] if real in seen else [(below / f).as_posix() for f in files if not _hidden(f)]
             )
             seen.add(real)
-        return tuple(sorted(found))
+        return tuple(sorted(self._as_text(name) for name in found))
 
     def stamp(self, name: str) -> str | None:
         """Return size and time of last change; None if there is no such file."""
+        file = self._file(name)
         try:
-            status = (self.path / name).stat()
+            status = file.stat()
         except (OSError, ValueError):
             return None
-        return f"{status.st_size}-{status.st_mtime_ns}" if (self.path / name).is_file() else None
+        return f"{status.st_size}-{status.st_mtime_ns}" if file.is_file() else None
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        return (self.path / name).read_bytes()
+        return self._file(name).read_bytes()
+
+    def _as_text(self, name: str) -> str:
+        """Return a name as UTF-8 has it, whatever the locale made of it."""
+        try:
+            return os.fsencode(name).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"The file name {os.fsencode(name)!r} in {str(self.path)!r} is not UTF-8. "
+                "Rename the file."
+            ) from error
+
+    def _file(self, name: str) -> Path:
+        return self.path / os.fsdecode(name.encode())
 
 
 @dataclass(frozen=True, slots=True)

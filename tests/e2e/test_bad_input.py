@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import numpy as np
 import pytest
-from e2e.tiny import SUITE, cbir_bench
+from e2e.tiny import SUITE, cbir_bench, command, environment
 from PIL import Image
 
 
@@ -129,3 +132,23 @@ def test_plan_starts_nothing(place):
     assert "32 trials" in actual.stdout
     assert not (place / "results").exists()
     assert not (place / "cache" / "embeddings").exists()
+
+
+def test_a_file_name_that_is_no_utf8_is_named(place):
+    """It can be no item's id; the user has to know which file it is."""
+    folder = os.fsencode(place / "photos/class0")
+    (place / "photos/class0/0.png").rename(os.fsdecode(folder + b"/caf\xe9.png"))
+
+    assert "caf\\xe9.png' in" in refused(place, "run", "tiny.toml")
+
+
+def test_any_locale_can_read_any_name(place):
+    """A service's environment often has no locale at all."""
+    (place / "photos/class0").rename(place / "photos/Größe <b>|1")
+    variables = {**environment(place), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    actual = subprocess.run(
+        command("plan", "tiny.toml"), cwd=place, env=variables, capture_output=True, check=False
+    )
+
+    assert actual.returncode == 0, actual.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
 from e2e.tiny import SUITE, command, environment
 
 PLUGIN = '''
@@ -60,12 +61,57 @@ class ListIndex:
 '''
 
 
-def install(folder, name, points):
+MODEL = '''
+"""A model of somebody else that has gone wrong."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+
+class Broken:
+    dim = 4
+
+    def __init__(self, value):
+        self.value = value
+
+    def embed(self, images):
+        for batch in images:
+            vectors = np.ones((len(batch), 4), np.float32)
+            vectors[-1] = self.value
+            yield vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenModel:
+    """Gives bad vectors.
+
+    Attributes:
+        value: of one vector in each batch.
+    """
+
+    REQUIRES: ClassVar = ()
+    TRAINABLE: ClassVar = False
+    value: float = 0.0
+
+    def weights_hash(self, context):
+        return "none"
+
+    def embedder(self, context, checkpoint):
+        return Broken(self.value)
+
+    def network(self, context):
+        return None
+'''
+
+
+def install(folder, name, points, group="indexes"):
     """Put a distribution with entry points into a folder, as an installer would."""
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[cbir_bench.indexes]\n{points}\n")
+    (info / "entry_points.txt").write_text(f"[cbir_bench.{group}]\n{points}\n")
 
 
 def test_a_foreign_index_runs_and_a_broken_one_is_named_and_skipped(place):
@@ -77,15 +123,7 @@ def test_a_foreign_index_runs_and_a_broken_one_is_named_and_skipped(place):
     suite = SUITE.replace('[[index]]\nuse = "exact"', '[[index]]\nuse = "list"\nflavour = [1, 2]')
     (place / "tiny.toml").write_text(suite)
 
-    actual = subprocess.run(
-        command("run", "tiny.toml", "--no-report"),
-        cwd=place,
-        env={**environment(place), "PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    actual = run_with(site, place)
 
     found = [json.loads(p.read_text()) for p in (place / "results/tiny/records").glob("*.json")]
     foreign = [r for r in found if r["trial"]["index"]["use"] == "list"]
@@ -96,3 +134,57 @@ def test_a_foreign_index_runs_and_a_broken_one_is_named_and_skipped(place):
     assert all(
         r["metrics"]["ap"]["mean"] > 0 for r in foreign if r["trial"]["reranker"]["use"] == "none"
     )
+
+
+def run_with(site, place):
+    """Run the tiny suite with the plug-ins of a folder."""
+    return subprocess.run(
+        command("run", "tiny.toml", "--no-report"),
+        cwd=place,
+        env={**environment(place), "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_an_index_that_kills_its_process_becomes_records_and_the_sweep_goes_on(place):
+    """One bad library must not cost the measurements of all others."""
+    site = place / "site"
+    install(site, "crashing", "crashing = crashing:ListIndex")
+    (site / "crashing.py").write_text(
+        PLUGIN.replace("return np.array(base)", "import os, sys; print('so sorry'); os.abort()")
+    )
+    (place / "tiny.toml").write_text(
+        SUITE.replace('[[index]]\nuse = "exact"', '[[index]]\nuse = "crashing"')
+    )
+
+    actual = run_with(site, place)
+
+    found = [json.loads(p.read_text()) for p in (place / "results/tiny/records").glob("*.json")]
+    crashed = [r for r in found if r["trial"]["index"]["use"] == "crashing"]
+    assert actual.returncode == 0, actual.stderr
+    assert {r["status"] for r in crashed} == {"crashed"}
+    assert all("SIGABRT" in r["reason"] and "so sorry" in r["log_tail"] for r in crashed)
+    assert {r["status"] for r in found if r not in crashed} == {"ok"}
+    assert len(found) == 32
+    assert "8 trials have no result" in actual.stdout
+
+
+@pytest.mark.parametrize(("value", "words"), [("nan", "NaN or infinity"), ("0.0", "only zeros")])
+def test_bad_vectors_stop_the_run_and_name_the_images(place, value, words):
+    """A search over NaN would give numbers that mean nothing."""
+    site = place / "site"
+    install(site, "broken-model", "gone-wrong = gone_wrong:BrokenModel", group="models")
+    (site / "gone_wrong.py").write_text(MODEL)
+    (place / "tiny.toml").write_text(
+        SUITE.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = {value}')
+    )
+
+    actual = run_with(site, place)
+
+    assert actual.returncode == 2
+    assert words in actual.stderr
+    assert "class5/5.png" in actual.stderr
+    assert "Traceback" not in actual.stderr

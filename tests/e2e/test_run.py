@@ -64,16 +64,10 @@ def test_quality_is_identical_on_every_run(place, tmp_path_factory):
 
 def test_a_run_killed_anywhere_goes_on_where_it_stopped(place):
     """kill -9 loses no complete trial, leaves no worker behind, and the rest is measured."""
-    running = subprocess.Popen(
-        command("run", "tiny.toml", "--no-report"),
-        cwd=place,
-        env=environment(place),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = start(place)
     wait_until(lambda: len(records(place)) >= 5 or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
-    running.wait()
+    running.communicate()
     kept = {p: p.stat().st_mtime_ns for p in (place / "results/tiny/records").glob("*.json")}
     wait_until(lambda: not workers_of(place))
 
@@ -87,14 +81,7 @@ def test_a_run_killed_anywhere_goes_on_where_it_stopped(place):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(place):
     """An interrupted run says so, exits with 130, and keeps what it has."""
-    running = subprocess.Popen(
-        command("run", "tiny.toml", "--no-report"),
-        cwd=place,
-        env=environment(place),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = start(place)
     wait_until(lambda: len(records(place)) >= 3 or running.poll() is not None)
     running.send_signal(signal.SIGINT)
     stderr = running.communicate(timeout=30)[1]
@@ -111,20 +98,15 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(place):
 
 def test_two_runs_in_one_folder_do_not_mix(place):
     """The second is refused while the first works, and the first is not disturbed."""
-    running = subprocess.Popen(
-        command("run", "tiny.toml", "--no-report"),
-        cwd=place,
-        env=environment(place),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = start(place)
     wait_until(lambda: len(records(place)) >= 1 or running.poll() is not None)
 
     actual = cbir_bench(place, "run", "tiny.toml")
 
     assert actual.returncode == 2
     assert "Another process is running" in actual.stderr
-    assert running.wait(timeout=120) == 0
+    running.communicate(timeout=120)
+    assert running.returncode == 0
 
 
 def test_the_golden_quality_of_the_tiny_suite(place):
@@ -142,6 +124,18 @@ def test_the_golden_quality_of_the_tiny_suite(place):
     assert actual.keys() == golden.keys()
     for trial, metrics in golden.items():
         assert actual[trial] == pytest.approx(metrics, abs=1e-9), trial
+
+
+def start(place: Path) -> subprocess.Popen[str]:
+    """Start a run without waiting for it."""
+    return subprocess.Popen(
+        command("run", "tiny.toml", "--no-report"),
+        cwd=place,
+        env=environment(place),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_until(condition, seconds: float = 60) -> None:
