@@ -90,15 +90,19 @@ class LiveProgress:
     def __init__(self) -> None:
         from rich import progress as bars
         from rich.console import Console
+        from rich.table import Column
 
+        # Only the detail gives way on a narrow terminal; the numbers never do.
+        detail = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bars = bars.Progress(
-            bars.TextColumn("[bold]{task.description}"),
-            bars.BarColumn(bar_width=24),
-            bars.MofNCompleteColumn(),
-            bars.TimeElapsedColumn(),
-            bars.TimeRemainingColumn(compact=True),
-            bars.TextColumn("{task.fields[detail]}", markup=False),
+            bars.TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+            bars.BarColumn(bar_width=12, table_column=Column(min_width=12)),
+            bars.MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+            bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+            bars.TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
+            bars.TextColumn("{task.fields[detail]}", markup=False, table_column=detail),
             console=Console(stderr=True),
+            expand=True,
         )
         self._task: Any = None
 
