@@ -46,12 +46,12 @@ class AlphaQueryExpansion:
         if self.n > k:
             raise SettingError(
                 f"alpha-qe adds n = {self.n} results but the ranking has k = {k}. "
-                f"Set n to {k} or less, or raise [measure] k."
+                f"Set n to {k} or less, or raise [search] k."
             )
         if space != "cosine":
             raise SettingError(
                 f"alpha-qe weighs results by their cosine, but the space is {space!r}. "
-                'Set [measure] space = "cosine".'
+                'Set [search] space = "cosine".'
             )
 
     def fit(self, base: Matrix, space: Space) -> Any:  # noqa: ARG002

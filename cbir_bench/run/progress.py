@@ -95,7 +95,9 @@ class LiveProgress:
         # Only the detail gives way on a narrow terminal; the numbers never do.
         detail = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bars = bars.Progress(
-            bars.TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+            bars.TextColumn(
+                "{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True)
+            ),
             bars.BarColumn(bar_width=12, table_column=Column(min_width=12)),
             bars.MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
             bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
