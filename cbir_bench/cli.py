@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from cbir_bench import __version__
 from cbir_bench.core.errors import CbirBenchError
+from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,7 @@ _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
 class _Commands(click.Group):
-    """Prints an error of ours as a sentence and exits with 2; Ctrl-C exits with 130."""
+    """Prints an error that a user can cause as a sentence and exits with 2; Ctrl-C exits with 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -46,8 +48,15 @@ class _Commands(click.Group):
         except CbirBenchError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("Stopped. What is complete is kept: the same command goes on.", err=True)
+            ctx.exit(130)
         except BrokenPipeError:
             ctx.exit(0)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{error.strerror or error}.", err=True)
+            ctx.exit(2)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -146,8 +155,10 @@ def run(  # noqa: PLR0917
 ) -> None:
     """Run a SUITE: a TOML file, or the name of a shipped one.
 
-    Interrupted in any way, the same command goes on where it stopped.
+    Interrupted in any way, the same command goes on where it stopped. A trial that fails is a
+    record with a reason; the exit code is 1 only if no trial has a result.
     """
+    signal.signal(signal.SIGTERM, _end)
     # Before torch loads: threads that spin while they wait starve everybody on a shared machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from cbir_bench.run.execute import run_suite
@@ -159,17 +170,19 @@ def run(  # noqa: PLR0917
     path = find_suite(suite)
     read = read_suite(path)
     places = Places.of(path, data_dir, cache)
-    folder = out or Path("results") / read.name
+    folder = expand_user(out) if out else Path("results") / read.name
     with make_progress() as progress:
-        try:
-            outcome = run_suite(read, folder, places, progress, retry_failed=retry_failed)
-        except KeyboardInterrupt:
-            progress.close()
-            click.echo("Stopped. What is measured is kept: the same command goes on.", err=True)
-            sys.exit(130)
+        outcome = run_suite(read, folder, places, progress, retry_failed=retry_failed)
     click.echo(outcome.summary())
     if not no_report:
         _write_report(folder, None, None)
+    if not outcome.n_results:
+        sys.exit(1)
+
+
+def _end(number: int, _: object) -> None:
+    """End as after Ctrl-C when a service manager asks for it: the worker first, then its files."""
+    sys.exit(128 + number)
 
 
 @main.command()
@@ -178,7 +191,7 @@ def run(  # noqa: PLR0917
 @click.option("--metric", help="Quality metric of plots and verdicts, for example map_at_r.")
 def report(run: Path, out: Path | None, metric: str | None) -> None:
     """Write tables and plots from the records of a RUN folder."""
-    _write_report(run, out, metric)
+    _write_report(run, expand_user(out) if out else None, metric)
 
 
 def _write_report(run: Path, out: Path | None, metric: str | None) -> None:

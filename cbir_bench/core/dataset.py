@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 from cbir_bench.core.errors import DataError
+from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,9 +173,7 @@ class DataContext:
         Raises:
             DataError: if it is in none of the folders.
         """
-        from pathlib import Path
-
-        wanted = Path(path).expanduser()
+        wanted = expand_user(path)
         for folder in self.folders:
             if (folder / wanted).exists():
                 return folder / wanted

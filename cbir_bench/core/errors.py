@@ -47,6 +47,10 @@ class MissingPackageError(CbirBenchError):
         )
 
 
+class StorageError(CbirBenchError):
+    """Files cannot be written, which is no result of what was being measured: the run has to stop."""
+
+
 class UndefinedMetricError(CbirBenchError):
     """A metric has no value for the ranking at hand (for example the complete ranking is needed)."""
 

@@ -20,7 +20,9 @@ def canonical_json(value: Any) -> str:
 
 def key_of(value: Any) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of a JSON value."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    # A path that is no UTF-8 arrives as lone surrogates; its key is that of its bytes.
+    text = canonical_json(value).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def hash_array(array: NDArray[np.generic]) -> str:

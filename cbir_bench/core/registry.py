@@ -86,6 +86,13 @@ class Registry(Generic[T]):
         if self._discovered:
             return
         self._discovered = True
+        try:
+            self._import_all()
+        except BaseException:
+            self._discovered = False  # where memory ran out, say, the next look has to say so, too
+            raise
+
+    def _import_all(self) -> None:
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):
             importlib.import_module(module.name)

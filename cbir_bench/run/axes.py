@@ -120,7 +120,9 @@ def _values(
         problems.append(Problem(path, text))
         return []
     option_type = field_types(component)[name]
-    adapter: TypeAdapter[Any] = TypeAdapter(option_type, config=ConfigDict(strict=True))
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        option_type, config=ConfigDict(strict=True, allow_inf_nan=False)
+    )
     values = []
     for place, one in enumerate(value if isinstance(value, list) else [value]):
         try:

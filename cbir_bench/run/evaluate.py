@@ -8,6 +8,7 @@ import numpy as np
 
 from cbir_bench.core.arrays import NO_ITEM, unit_rows
 from cbir_bench.core.component import create
+from cbir_bench.core.errors import InvalidArrayError
 from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.core.record import Record
 from cbir_bench.core.registry import INDEXES, QUANTIZERS, RERANKERS
@@ -17,6 +18,7 @@ from cbir_bench.metrics.complete import complete_scores
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.neighbours import exact_neighbours
 from cbir_bench.metrics.similarity import Similarities
+from cbir_bench.run.measuring import verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cbir_bench.core.arrays import Ids, Matrix, Scores
     from cbir_bench.core.embeddings import Embeddings
     from cbir_bench.core.ground_truth import GroundTruth
+    from cbir_bench.core.quantizer import Quantizer
     from cbir_bench.core.record import BuildCost, Status
     from cbir_bench.core.trial import Trial
     from cbir_bench.metrics.aggregate import Evaluation
@@ -50,8 +53,8 @@ class Part:
         embeddings: the frozen vectors of its data set and model.
         folder: where the vectors for workers are written; made if it is not there.
 
-    Raises:
-        InvalidArrayError: if the quantiser gives vectors that cannot be searched.
+    Attributes:
+        problem: why the quantiser's vectors cannot be searched; None if they can.
     """
 
     def __init__(self, build: Build, embeddings: Embeddings, folder: Path) -> None:
@@ -66,9 +69,12 @@ class Part:
         self.queries: Matrix = vectors[self.truth.query_rows]
         quantizer = create(QUANTIZERS, first.quantizer.use, first.quantizer.values)
         self.bytes_per_vector = quantizer.bytes_per_vector(self.base.shape[1])
-        codebook = quantizer.fit(self.base)
-        decoded = quantizer.decode(codebook, quantizer.encode(codebook, self.base))
-        self.decoded: Matrix = unit_rows(decoded) if first.space == "cosine" else decoded
+        self.problem: Ended | None = None
+        try:
+            self.decoded = self._decode(quantizer, str(first.quantizer))
+        except Exception as error:  # noqa: BLE001  it may be somebody else's; others go on
+            self.problem = Ended(*verdict(error), log_tail="")
+            self.decoded = self.base
         self._known_neighbours: ExactNeighbours | None = None
         self._complete_by_names: dict[tuple[str, ...], dict[str, Scores]] = {}
         self._write()
@@ -171,6 +177,24 @@ class Part:
             similarities = Similarities(queries=self.queries, base=self.decoded, space=self._space)
             self._complete_by_names[names] = complete_scores(names, similarities, self.truth)
         return self._complete_by_names[names]
+
+    def _decode(self, quantizer: Quantizer, name: str) -> Matrix:
+        """Return what the quantiser keeps of the base, as float32."""
+        codebook = quantizer.fit(self.base)
+        decoded = quantizer.decode(codebook, quantizer.encode(codebook, self.base))
+        if decoded.shape != self.base.shape:
+            raise InvalidArrayError(
+                f"The quantizer {name} decodes {self.base.shape} vectors to {decoded.shape}. "
+                "Correct its decode()."
+            )
+        squares = np.einsum("ij,ij->i", decoded, decoded, dtype=np.float64)
+        bad = ~np.isfinite(squares) | ((squares == 0) & (self._space == "cosine"))
+        if bad.any():
+            raise InvalidArrayError(
+                f"The quantizer {name} turns {bad.sum()} of {len(bad)} vectors into zeros, NaN or "
+                "infinity, which have no neighbours. Choose finer options, or another space."
+            )
+        return unit_rows(decoded) if self._space == "cosine" else decoded
 
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from cbir_bench.core.errors import SettingError
+from cbir_bench.core.errors import SettingError, StorageError
 from cbir_bench.core.record import BuildCost
 from cbir_bench.measure.environment import environment
 from cbir_bench.measure.settings import MeasureSettings
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from cbir_bench.core.trial import Trial
     from cbir_bench.run.places import Places
     from cbir_bench.run.plan import Build, Plan
-    from cbir_bench.run.process import JobOutcome
     from cbir_bench.run.progress import Progress
     from cbir_bench.run.suite import Suite
 
@@ -48,11 +47,13 @@ class Outcome:
     Attributes:
         n_measured: trials measured now.
         n_kept: trials that were complete before.
+        n_results: trials with a result, of now or from before.
         failures: reasons of the trials that failed, with how many trials each.
     """
 
     n_measured: int
     n_kept: int
+    n_results: int
     failures: Counter[str]
 
     def summary(self) -> str:
@@ -63,6 +64,7 @@ class Outcome:
             which = "1 trial has" if n_failures == 1 else f"{n_failures} trials have"
             lines.append(f"{which} no result, only a reason:")
             lines += [f"  {count} x {reason}" for reason, count in self.failures.most_common()]
+            lines.append("--retry-failed measures them again.")
         return "\n".join(lines)
 
 
@@ -94,8 +96,12 @@ def run_suite(
         if builds:
             embeddings = freeze_missing(builds, places, progress)
             sweep.run(builds, embeddings)
+        failures = _failures(plan, store)
         return Outcome(
-            n_measured=sweep.n_measured, n_kept=len(done), failures=_failures(plan, store)
+            n_measured=sweep.n_measured,
+            n_kept=len(done),
+            n_results=len(plan.trials) - failures.total(),
+            failures=failures,
         )
 
 
@@ -161,9 +167,23 @@ class _Sweep:
         self.n_measured = 0
 
     def run(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
-        """Measure the trials of every build."""
+        """Measure the trials of every build.
+
+        Raises:
+            StorageError: if the run's folder cannot be written, most likely because the disk is full.
+        """
         self._progress.stage("measure", self._n_kept + sum(len(b.trials) for b in builds))
         self._step("")
+        try:
+            self._measure_all(builds, embeddings)
+        except OSError as error:
+            raise StorageError(
+                f"The run folder {self._folder} cannot be written: {error.strerror or error}. Make "
+                "room or give another folder, and run the same command again; everything written "
+                "before is kept."
+            ) from error
+
+    def _measure_all(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
         part: Part | None = None
         for build in builds:
             if part is None or part.key != build.part:
@@ -175,9 +195,12 @@ class _Sweep:
         trials = {trial.id: trial for trial in build.trials}
         self._step(_where(build.trials[0]))
         measuring = _Measuring(self, trials, part)
+        if part.problem is not None:
+            measuring.fail_missing(part.problem)
+            return
         outcome = run_job(_job(build, part), part.folder / build.key, measuring.on_event)
         self._keep_log(build.key, outcome.log)
-        measuring.fail_missing(outcome)
+        measuring.fail_missing(Ended(outcome.status, outcome.reason, outcome.log_tail))
         shutil.rmtree(part.folder / build.key, ignore_errors=True)
 
     def keep(self, record: Record) -> None:
@@ -221,12 +244,14 @@ class _Measuring:
         elif kind == "trial_failed":
             ended = Ended(event["status"], event["reason"], event["log_tail"])
             self._fail(event["trial_id"], ended)
+        elif kind == "storage":
+            raise StorageError(event["reason"])
 
-    def fail_missing(self, outcome: JobOutcome) -> None:
+    def fail_missing(self, ended: Ended) -> None:
         """Keep a failure for every trial that the worker did not tell about."""
         for trial_id in self._trials:
             if trial_id not in self._told:
-                self._fail(trial_id, Ended(outcome.status, outcome.reason, outcome.log_tail))
+                self._fail(trial_id, ended)
 
     def _fail(self, trial_id: str, ended: Ended) -> None:
         self._told.add(trial_id)

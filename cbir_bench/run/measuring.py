@@ -8,13 +8,20 @@ import sys
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cbir_bench.core.component import Setting, create
-from cbir_bench.core.errors import CbirBenchError, DataError, MissingPackageError, SettingError
+from cbir_bench.core.errors import (
+    CbirBenchError,
+    DataError,
+    MissingPackageError,
+    SettingError,
+    StorageError,
+)
 from cbir_bench.core.record import BuildCost, Status
 from cbir_bench.core.registry import INDEXES, RERANKERS
 from cbir_bench.indexes.library import load
@@ -29,8 +36,16 @@ if TYPE_CHECKING:
     from cbir_bench.core.reranker import Reranker
     from cbir_bench.run.job import Job, JobTrial
 
-_NO_MEMORY: Final = ("bad_alloc", "not enough memory", "cannot allocate memory", "out of memory")
-"""What libraries put into another exception where memory ran out."""
+_NO_MEMORY: Final = (
+    "bad_alloc",
+    "not enough memory",
+    "cannot allocate memory",
+    "out of memory",
+    "failed to map segment",
+)
+"""What libraries, and Python's own imports, put into another exception where memory ran out."""
+_FULL_BYTES: Final = 8192
+"""Less free space than this is a full disk: the last blocks are not worth a distinction."""
 
 
 class Parent:
@@ -114,13 +129,19 @@ class Measurer:
             index, reranker = _index(trial.index), _reranker(trial.reranker)
             index.check(k=depth, n_base=n_base, dim=dim, space=space)
             reranker.check(k=trial.k, space=space)
-        except CbirBenchError as error:
+        except Exception as error:  # noqa: BLE001  it may be somebody else's component, or broken
+            if not isinstance(error, CbirBenchError):
+                traceback.print_exc()
             self._fail(trial, error)
             return False
         return True
 
     def _fail(self, trial: JobTrial, error: Exception) -> None:
-        status, reason = _verdict(error)
+        """Tell how a trial ended; where nothing can be written, that the run has to."""
+        if isinstance(error, StorageError):
+            self.parent.tell("storage", reason=str(error))
+            self.parent.wait()
+        status, reason = verdict(error)
         self.parent.tell("trial_failed", trial_id=trial.trial_id, status=status, reason=reason)
         self.parent.wait()
 
@@ -219,11 +240,15 @@ def _saved_bytes(index: Index, handle: Any, folder: Path) -> int:
     """Return what the saved index takes on disk; it is deleted at once.
 
     Raises:
+        StorageError: if the disk is full, which some libraries do not notice.
         DataError: if it cannot be written.
     """
     try:
         with TemporaryDirectory(dir=folder) as name:
-            index.save(handle, Path(name))
+            try:
+                index.save(handle, Path(name))
+            finally:
+                _refuse_full_disk(folder)
             return sum(f.stat().st_size for f in Path(name).rglob("*") if f.is_file())
     except OSError as error:
         raise DataError(
@@ -231,17 +256,36 @@ def _saved_bytes(index: Index, handle: Any, folder: Path) -> int:
         ) from error
 
 
+def _refuse_full_disk(folder: Path) -> None:
+    usage = disk_usage(folder)
+    if usage.total and usage.free < _FULL_BYTES:  # some file systems in user space tell nothing
+        raise StorageError(
+            f"The disk of {folder} is full. Make room or give another folder, and run the same "
+            "command again; everything written before is kept."
+        )
+
+
 def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
-    """Write the arrays under their final name only once they are complete."""
+    """Write the arrays under their final name only once they are complete.
+
+    Raises:
+        StorageError: if they cannot be written.
+    """
     arrays = {**arrays, "ids": arrays["ids"].astype(np.int32)}
     partial = path.with_suffix(".tmp")
-    with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path.parent} cannot be written: {error.strerror or error}. Make room or give another "
+            "folder, and run the same command again; everything written before is kept."
+        ) from error
     return path
 
 
-def _verdict(error: Exception) -> tuple[Status, str]:
+def verdict(error: Exception) -> tuple[Status, str]:
     """Return the kind of failure, and a sentence for it."""
     text = str(error).strip()
     if isinstance(error, MemoryError) or any(mark in text.lower() for mark in _NO_MEMORY):

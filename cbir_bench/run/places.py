@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cbir_bench.core.dataset import DataContext
+from cbir_bench.core.errors import SettingError
+from cbir_bench.core.paths import expand_user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +26,25 @@ class Places:
 
     @classmethod
     def of(cls, suite: Path, data: tuple[Path, ...], cache: Path | None) -> Places:
-        """Return the places of a suite file; relative paths are looked up in ``data``, then beside it."""
-        home = cache or Path.home() / ".cache" / "cbir_bench"
-        folders = (*(folder.expanduser() for folder in data), suite.resolve().parent, Path.cwd())
+        """Return the places of a suite file; relative paths are looked up in ``data``, then beside it.
+
+        Raises:
+            SettingError: if no cache is given and the user has no home to keep it in.
+        """
+        home = _usual_cache() if cache is None else expand_user(cache)
+        folders = (*map(expand_user, data), suite.resolve().parent, Path.cwd())
         return cls(
             context=DataContext(folders=tuple(dict.fromkeys(folders)), cache=home / "data"),
             weights=home / "weights",
             embeddings=home / "embeddings",
         )
+
+
+def _usual_cache() -> Path:
+    try:
+        return Path.home() / ".cache" / "cbir_bench"
+    except RuntimeError as error:
+        raise SettingError(
+            "You have no home directory to keep trained weights and embeddings in. "
+            "Give a folder with --cache or CBIR_BENCH_CACHE."
+        ) from error

@@ -28,6 +28,8 @@ _GRACE_SECONDS: Final = 2.0
 """Between asking a worker to end and killing it."""
 _POLL_SECONDS: Final = 0.5
 """Between looks at the process where the kernel cannot wake us when it ends."""
+_LONGEST_SLEEP: Final = 3600.0
+"""The kernel takes no more than 24 days; a time limit may be longer."""
 _TRIAL_ENDS: Final = ("trial", "trial_failed")
 _STAGES: Final = {
     "build": "the index was built",
@@ -37,7 +39,7 @@ _STAGES: Final = {
     "latency": "single queries were timed",
 }
 """What a worker does, by the stage that it tells about."""
-_NO_MEMORY: Final = ("bad_alloc", "MemoryError", "Cannot allocate memory")
+_NO_MEMORY: Final = ("bad_alloc", "MemoryError", "Cannot allocate memory", "failed to map segment")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +229,8 @@ class _Waker:
 
     def wait(self, seconds: float) -> bool:
         """Sleep at most ``seconds``; return whether there may be more to come."""
-        self._selector.select(seconds if self._pid_fd is not None else min(seconds, _POLL_SECONDS))
+        longest = _POLL_SECONDS if self._pid_fd is None else _LONGEST_SLEEP
+        self._selector.select(min(seconds, longest))
         return self._process.poll() is None and not self._closed
 
     def read(self) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cbir_bench.core.errors import SettingError, did_you_mean
+from cbir_bench.core.paths import expand_user
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _FOLDERS: Final = (_PACKAGE / "_shipped" / "benchmarks", _PACKAGE.parent / "benchmarks")
@@ -25,7 +26,7 @@ def find_suite(name: str) -> Path:
     Raises:
         SettingError: if there is neither.
     """
-    path = Path(name).expanduser()
+    path = expand_user(name)
     if path.is_file():
         return path
     shipped = shipped_suites()

@@ -12,6 +12,7 @@ print what they like on stdout:
   "batch_qps": ...}``; the arrays are ``ids``, ``latency_ns``, ``latency_queries`` and
   ``batch_seconds``
 - ``{"event": "trial_failed", "trial_id": ..., "status": ..., "reason": ...}``
+- ``{"event": "storage", "reason": ...}``: nothing can be written, so the run has to stop
 - ``{"event": "done"}``
 
 After every trial it waits for the line ``go`` on stdin, so that nothing else of ours runs while it
@@ -52,14 +53,15 @@ def main(job_path: str, event_fd: str, parent_pid: str) -> None:
     _die_with(int(parent_pid))
     os.set_inheritable(int(event_fd), False)
     job = Job.read(Path(job_path))
-    if job.measure.memory_limit_bytes:
-        limit_memory(job.measure.memory_limit_bytes)
     job.out_folder.mkdir(parents=True, exist_ok=True)
     for plugin in job.plugins:
         load_plugin(plugin)
     parent = Parent(int(event_fd))
     parent.tell("started", cores=pin(job.n_threads))
-    Measurer(job=job, inputs=_read_inputs(job), parent=parent).run()
+    inputs = _read_inputs(job)
+    if job.measure.memory_limit_bytes:
+        limit_memory(job.measure.memory_limit_bytes)
+    Measurer(job=job, inputs=inputs, parent=parent).run()
     parent.tell("done")
 
 
