@@ -173,9 +173,13 @@ def run(  # noqa: PLR0917
     folder = expand_user(out) if out else Path("results") / read.name
     with make_progress() as progress:
         outcome = run_suite(read, folder, places, progress, retry_failed=retry_failed)
-    click.echo(outcome.summary())
-    if not no_report:
-        _write_report(folder, None, None)
+    try:
+        # Before anything is said: a pipe that nobody reads any more must not cost the report.
+        written = None if no_report else _write_report(folder, None, None)
+    finally:
+        click.echo(outcome.summary())
+    if written:
+        click.echo(written)
     if not outcome.n_results:
         sys.exit(1)
 
@@ -191,14 +195,15 @@ def _end(number: int, _: object) -> None:
 @click.option("--metric", help="Quality metric of plots and verdicts, for example map_at_r.")
 def report(run: Path, out: Path | None, metric: str | None) -> None:
     """Write tables and plots from the records of a RUN folder."""
-    _write_report(run, expand_user(out) if out else None, metric)
+    click.echo(_write_report(run, expand_user(out) if out else None, metric))
 
 
-def _write_report(run: Path, out: Path | None, metric: str | None) -> None:
+def _write_report(run: Path, out: Path | None, metric: str | None) -> str:
+    """Write the report of a run and return where it is."""
     from cbir_bench.report import write_report
 
     files = write_report(run, out or run / "report", metric=metric)
-    click.echo(f"Report: {files[0]} (and {len(files) - 1} tables and plots beside it)")
+    return f"Report: {files[0]} (and {len(files) - 1} tables and plots beside it)"
 
 
 if __name__ == "__main__":

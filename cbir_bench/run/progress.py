@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ class PlainProgress:
         self.say(f"{self._name}: {done:.0f}/{self._total}, {left} left, {detail}")
 
     def say(self, line: str) -> None:
-        """Write the line at once."""
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        """Write the line at once, if anybody still reads."""
+        with suppress(OSError):  # hours of measuring do not end because a terminal was closed
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
     def close(self) -> None:
         """Leave everything as it is."""

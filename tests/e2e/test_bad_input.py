@@ -30,6 +30,7 @@ def refused(place, *arguments):
         ("precision@2", "precison@2", ["Did you mean 'precision'?"]),
         ("precision@2", "precision@20", ["precision@20", "k = 8"]),
         ("n_passes = 2", "n_passes = 0", ["n_passes", "0"]),
+        ("n_passes = 2", "timeout_seconds = inf", ["timeout_seconds", "inf", "finite"]),
         ("n = 2", "n = 20", ["alpha-qe", "n = 20", "k = 8"]),
         ('root = "photos"', 'root = "fotos"', ["fotos", "--data-dir"]),
         ("k = 8", "k = 800", ["k = 800", "Set [search] k to"]),

@@ -93,16 +93,45 @@ class BrokenModel:
 
     REQUIRES: ClassVar = ()
     TRAINABLE: ClassVar = False
-    value: float = 0.0
+    value: str = "0"
 
     def weights_hash(self, context):
         return "none"
 
     def embedder(self, context, checkpoint):
-        return Broken(self.value)
+        return Broken(float(self.value))
 
     def network(self, context):
         return None
+'''
+
+
+QUANTIZER = '''
+"""A quantiser of somebody else that has gone wrong."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lossy:
+    """Keeps nothing."""
+
+    REQUIRES: ClassVar = ()
+
+    def fit(self, training):
+        return None
+
+    def encode(self, codebook, vectors):
+        return np.zeros(vectors.shape, np.int8)
+
+    def decode(self, codebook, codes):
+        return codes.astype(np.float32)
+
+    def bytes_per_vector(self, dim):
+        return dim
 '''
 
 
@@ -179,7 +208,7 @@ def test_bad_vectors_stop_the_run_and_name_the_images(place, value, words):
     install(site, "broken-model", "gone-wrong = gone_wrong:BrokenModel", group="models")
     (site / "gone_wrong.py").write_text(MODEL)
     (place / "tiny.toml").write_text(
-        SUITE.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = {value}')
+        SUITE.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = "{value}"')
     )
 
     actual = run_with(site, place)
@@ -188,3 +217,23 @@ def test_bad_vectors_stop_the_run_and_name_the_images(place, value, words):
     assert words in actual.stderr
     assert "class5/5.png" in actual.stderr
     assert "Traceback" not in actual.stderr
+
+
+def test_a_quantizer_whose_vectors_cannot_be_searched_becomes_records(place):
+    """It would search for NaN, or cost the measurements of all others."""
+    site = place / "site"
+    install(site, "lossy", "lossy = lossy:Lossy", group="quantizers")
+    (site / "lossy.py").write_text(QUANTIZER)
+    (place / "tiny.toml").write_text(
+        f'{SUITE}\n[[quantizer]]\nuse = "lossy"\n[[quantizer]]\nuse = "none"\n'
+    )
+
+    actual = run_with(site, place)
+
+    found = [json.loads(p.read_text()) for p in (place / "results/tiny/records").glob("*.json")]
+    lossy = [r for r in found if r["trial"]["quantizer"]["use"] == "lossy"]
+    assert actual.returncode == 0, actual.stderr
+    assert len(lossy) == 32
+    assert {r["status"] for r in lossy} == {"failed"}
+    assert all("lossy turns" in r["reason"] and "into zeros" in r["reason"] for r in lossy)
+    assert {r["status"] for r in found if r not in lossy} == {"ok"}

@@ -79,21 +79,53 @@ def test_a_run_killed_anywhere_goes_on_where_it_stopped(place):
     assert len(records(place)) == N_TRIALS
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(place):
-    """An interrupted run says so, exits with 130, and keeps what it has."""
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_cleanly_and_the_same_command_goes_on(place, sign, code):
+    """Ctrl-C, or a service manager: what is measured is kept, nothing else is left behind."""
     running = start(place)
     wait_until(lambda: len(records(place)) >= 3 or running.poll() is not None)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(sign)
     stderr = running.communicate(timeout=30)[1]
+    left = (place / "results/tiny/scratch").exists()
     wait_until(lambda: not workers_of(place))
 
     actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
 
-    assert running.returncode == 130
-    assert "the same command goes on" in stderr
+    assert running.returncode == code
+    assert ("the same command goes on" in stderr) == (sign == signal.SIGINT)
+    assert not left
     assert "Traceback" not in stderr
     assert actual.returncode == 0
     assert len(records(place)) == N_TRIALS
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run_and_fails_no_trial(place):
+    """Once there is room the same command measures everything, without --retry-failed."""
+    cbir_bench(place, "run", "tiny.toml", "--no-report", "--out", "before")
+    limited = ["prlimit", "--fsize=8000", *command("run", "tiny.toml", "--no-report")]
+
+    stopped = subprocess.run(
+        limited, cwd=place, env=environment(place), capture_output=True, text=True, check=False
+    )
+    actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
+
+    assert stopped.returncode == 2
+    assert "cannot be written" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert f"{N_TRIALS} trials measured, 0 kept" in actual.stdout
+
+
+def test_a_run_without_any_result_says_so_by_its_exit_code(place):
+    """A failed trial is a result of a sweep; a sweep of nothing but failures is none."""
+    text = (place / "tiny.toml").read_text()
+    (place / "tiny.toml").write_text(f"{text}\ntimeout_seconds = 0.001\n")
+
+    actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
+
+    assert actual.returncode == 1
+    assert f"{N_TRIALS} trials have no result" in actual.stdout
+    assert "--retry-failed" in actual.stdout
+    assert {r["status"] for r in records(place).values()} == {"timeout"}
 
 
 def test_two_runs_in_one_folder_do_not_mix(place):

@@ -11,6 +11,19 @@ from cbir_bench.core.errors import BrokenPluginWarning, CbirBenchError, UnknownN
 from cbir_bench.core.registry import METRICS, Registry
 
 
+def test_what_could_not_be_imported_is_tried_again(registry, monkeypatch):
+    """Where memory ran out, the second look must not say that there is no such component."""
+
+    def fail(name):
+        raise MemoryError
+
+    monkeypatch.setattr(module.importlib, "import_module", fail)
+
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            registry.names()
+
+
 class Plugin:
     """An entry point of another package."""
 

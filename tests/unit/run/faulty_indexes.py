@@ -9,12 +9,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 
 from cbir_bench.core.registry import INDEXES
 from cbir_bench.indexes.exact import ExactIndex
+from cbir_bench.run import measuring
 
 
 class _Faulty(ExactIndex):
@@ -233,3 +235,21 @@ class TellsThreads(_Faulty):
     def batch(self, handle, k):
         self._tell("batch")
         return super().batch(handle, k)
+
+
+@INDEXES.register("broken-library")
+@dataclass(frozen=True, kw_only=True)
+class BrokenLibrary(_Faulty):
+    """Its library cannot even be asked what it supports."""
+
+    def check(self, *, k, n_base, dim, space):
+        raise OSError("libopenblas.so.0: cannot open shared object file")
+
+
+@INDEXES.register("fills-the-disk")
+@dataclass(frozen=True, kw_only=True)
+class FillsTheDisk(_Faulty):
+    """Does not notice that nothing could be written, as hnswlib does not."""
+
+    def save(self, handle, folder):
+        measuring.disk_usage = lambda _: SimpleNamespace(total=10**9, free=0)

@@ -36,14 +36,28 @@ def test_plain_lines_are_rare(capsys, monkeypatch):
 def test_live_progress_shows_stage_trial_and_count(capsys):
     """What is being done, how far it is, and what was said stays above it."""
     with LiveProgress() as live:
+        live.stage("train [/b]", 1)
         live.stage("measure", 4)
         live.step(3, "photos > hnswlib [fast]")
         live.say("a note [with brackets]")
 
     actual = capsys.readouterr().err
+    assert "train [/b]" in actual
     assert "measure" in actual
     assert "3/4" in actual
     assert "a note [with brackets]" in actual
+
+
+def test_a_closed_terminal_does_not_end_a_run(monkeypatch):
+    """Hours of measuring are worth more than a line that nobody reads."""
+
+    class Closed:
+        def write(self, text):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+
+    PlainProgress().stage("measure", 10)
 
 
 def test_a_pipe_gets_plain_lines(monkeypatch):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cbir_bench.core.component import create, setting_of
+from cbir_bench.core.errors import StorageError
 from cbir_bench.core.registry import INDEXES, RERANKERS
 from cbir_bench.measure.settings import MeasureSettings
 from cbir_bench.run.job import Job, JobTrial
@@ -389,6 +390,51 @@ class TestFaults:
         outcome, _ = run(job, tmp_path)
 
         assert "about to abort" in outcome.log_tail
+
+    def test_a_library_that_cannot_be_loaded_fails_its_trials_with_its_own_words(self, tmp_path):
+        """Nobody could tell a crash "while it started" from a missing shared object."""
+        job = make_job(tmp_path, [plain("broken-library"), plain("exact")])
+
+        outcome, events = run(job, tmp_path)
+
+        (failure,) = of_kind(events, "trial_failed")
+        assert outcome.status == "ok"
+        assert failure["status"] == "failed"
+        assert "libopenblas" in failure["reason"]
+        assert len(of_kind(events, "trial")) == 1
+
+    def test_a_full_disk_stops_the_run_and_is_no_failure_of_the_index(self, tmp_path):
+        """Its record would say forever that the index cannot be measured, or that it takes 0 bytes."""
+        job = make_job(tmp_path, [plain("fills-the-disk")])
+        heard = []
+
+        def stop_at_storage(event):
+            heard.append(event["event"])
+            if event["event"] == "storage":
+                raise StorageError(event["reason"])
+
+        with pytest.raises(StorageError, match="is full"):
+            run_job(job, tmp_path / "job", stop_at_storage)
+
+        assert "built" not in heard
+        assert "trial_failed" not in heard
+
+    def test_a_time_limit_of_months_is_no_problem(self, tmp_path):
+        """Who wants no limit writes a large number; the kernel sleeps 24 days at most."""
+        job = make_job(tmp_path, [plain("exact")], timeout_seconds=1e8)
+
+        outcome = run_job(job, tmp_path / "job", lambda _: None)
+
+        assert outcome.status == "ok"
+
+    def test_a_memory_limit_below_any_need_is_named_as_the_reason(self, tmp_path):
+        """The worker must live long enough to say it."""
+        job = make_job(tmp_path, [plain("exact")], memory_limit_bytes=1)
+
+        outcome, events = run(job, tmp_path)
+
+        reasons = [e["reason"] for e in of_kind(events, "trial_failed")] or [outcome.reason]
+        assert all("memory_limit_bytes" in reason for reason in reasons)
 
     def test_the_memory_limit_ends_the_trial_not_the_machine(self, tmp_path):
         """An overrun is a record instead of the kernel killing whatever it likes."""
