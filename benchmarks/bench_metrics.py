@@ -20,7 +20,7 @@ from cbir_bench.core.dataset import LabelSets
 from cbir_bench.core.ground_truth import GroundTruth
 from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.metrics.aggregate import evaluate
-from cbir_bench.metrics.complete import complete_scores
+from cbir_bench.metrics.complete import complete_quotients
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.neighbours import exact_neighbours
 from cbir_bench.metrics.similarity import Similarities
@@ -93,7 +93,7 @@ def bench_complete(n: int, rounds: int) -> None:
     times = seconds(
         {
             "matrix product": product,
-            "five complete metrics": lambda: complete_scores(
+            "five complete metrics": lambda: complete_quotients(
                 COMPLETE, data.similarities, data.truth
             ),
             "100 exact neighbours": lambda: exact_neighbours(
@@ -119,7 +119,7 @@ def bench_metric_learning(n: int) -> None:
     )
     times = seconds(
         {
-            "ours": lambda: complete_scores(COMPLETE, data.similarities, data.truth),
+            "ours": lambda: complete_quotients(COMPLETE, data.similarities, data.truth),
             "pytorch-metric-learning, k = None": lambda: everything.get_accuracy(vectors, labels),
         },
         1,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from cbir_bench.core.arrays import NO_ITEM
+from cbir_bench.core.item_lists import ItemLists, ragged_ranges
+from cbir_bench.core.ranking import Grades, PositiveRanks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Ids
     from cbir_bench.core.dataset import LabelSets
+
+_QUERIES_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +32,12 @@ class GroundTruth:
         base_labels: label sets of the base, with the same codes.
         self_ids: ``(n_queries,)`` the base id that is the query itself and is never a result;
             ``NO_ITEM`` where the query is not in the base.
+        judged: the relevant items of each query where somebody has listed them; they are in the
+            place of shared labels.
+        junk: items of each query that are removed from its rankings before anything is counted:
+            neither relevant nor wrong.
+        graded: whether items that share more of their labels are more relevant: the gain of an item is
+            the Jaccard overlap of its labels with the query's. Judged items bring their own gains.
     """
 
     query_rows: NDArray[np.int64]
@@ -35,40 +45,164 @@ class GroundTruth:
     query_labels: LabelSets
     base_labels: LabelSets
     self_ids: Ids
+    judged: ItemLists | None = None
+    junk: ItemLists | None = None
+    graded: bool = False
 
     @property
     def leave_one_out(self) -> bool:
         """Whether any query is an item of the base."""
         return bool((self.self_ids != NO_ITEM).any())
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether every item is a query against all others, and relevant to whatever is relevant to it.
+
+        Then one similarity serves two queries.
+        """
+        return (
+            self.judged is None
+            and self.junk is None
+            and len(self.query_rows) == len(self.base_rows)
+            and np.array_equal(self.query_rows, self.base_rows)
+            and np.array_equal(self.self_ids, np.arange(len(self.base_rows)))
+        )
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """``(n_queries,)`` the class of each query: of several labels, the first by name."""
+        return self.query_labels.first()
+
     @cached_property
     def n_relevant(self) -> NDArray[np.int64]:
-        """``(n_queries,)`` relevant base items of each query, itself not counted."""
-        if not self._single:
-            return np.array([self.relevant(q).sum() for q in range(len(self.query_rows))], np.int64)
-        counts = np.bincount(self.base_labels.codes, minlength=len(self.base_labels.names))
-        return np.asarray(counts[self.query_labels.codes] - (self.self_ids != NO_ITEM), np.int64)
+        """``(n_queries,)`` relevant base items of each query, itself and junk not counted."""
+        if self._single and self.judged is None:
+            counts = np.bincount(self.base_labels.codes, minlength=len(self.base_labels.names))
+            found = counts[self.query_labels.codes] - (self.self_ids != NO_ITEM)
+            return np.asarray(found - self._n_junk_alike(), np.int64)
+        n_queries = len(self.query_rows)
+        starts = range(0, n_queries, _QUERIES_AT_ONCE)
+        blocks = [slice(start, min(start + _QUERIES_AT_ONCE, n_queries)) for start in starts]
+        lengths = [self.relevant_items(rows).counts for rows in blocks]
+        return np.concatenate([np.empty(0, np.int64), *lengths])
 
     def relevant(self, query: int) -> NDArray[np.bool_]:
-        """Return ``(n_base,)`` True where a base item is relevant to one query, itself excluded."""
-        wanted = np.zeros(len(self.base_labels.names), bool)
-        labels = self.query_labels
-        wanted[labels.codes[labels.starts[query] : labels.starts[query + 1]]] = True
-        match: NDArray[np.bool_] = np.logical_or.reduceat(
-            wanted[self.base_labels.codes], self.base_labels.starts[:-1]
-        )
-        if self.self_ids[query] != NO_ITEM:
-            match[self.self_ids[query]] = False
+        """Return ``(n_base,)`` True where a base item is relevant to one query."""
+        match = np.zeros(len(self.base_rows), bool)
+        match[self.relevant_items(slice(query, query + 1)).items] = True
         return match
+
+    def relevant_items(self, rows: slice) -> ItemLists:
+        """Return the relevant items of consecutive queries, with their gains where these differ."""
+        if self.judged is None:
+            lists = self._alike(rows)
+        else:
+            lists = self.judged.rows(rows)
+        lists = lists.where(lists.items != self.self_ids[rows][lists.queries])
+        return lists if self.junk is None else lists.without(self.junk.rows(rows))
+
+    def ignored_items(self, rows: slice) -> ItemLists:
+        """Return what stands in no ranking of consecutive queries: junk, and the query itself."""
+        own = self.self_ids[rows]
+        there = own != NO_ITEM
+        lists = ItemLists(
+            items=own[there], starts=np.concatenate([[0], np.cumsum(there)]).astype(np.int64)
+        )
+        if self.junk is None:
+            return lists
+        junk = self.junk.rows(rows).without(lists)
+        queries = np.concatenate([lists.queries, junk.queries])
+        items = np.concatenate([lists.items, junk.items])
+        return ItemLists(
+            items=items[np.lexsort((items, queries))],
+            starts=lists.starts + junk.starts,
+        )
 
     def hits(self, ids: Ids) -> NDArray[np.bool_]:
         """Return ``(n_queries, k)`` True where a retrieved id is relevant; padding never is."""
-        found = ids != NO_ITEM
-        if self._single:
+        if self._single and self.judged is None and self.junk is None:
             match = self.base_labels.codes[ids] == self.query_labels.codes[:, None]
-            return np.asarray(match & found & (ids != self.self_ids[:, None]), bool)
-        rows = [self.relevant(query)[ids[query]] for query in range(len(ids))]
-        return np.asarray(np.array(rows, bool).reshape(ids.shape) & found, bool)
+            return np.asarray(match & (ids != NO_ITEM) & (ids != self.self_ids[:, None]), bool)
+        return self._gains(ids) > 0
+
+    def positives(self, ids: Ids) -> PositiveRanks:
+        """Return the ranks of the relevant items in ``(n_queries, k)`` results.
+
+        Junk and the query itself are removed first: what stood below them moves up. A ranking that
+        holds all of the base is a complete one.
+        """
+        everything = slice(0, len(ids))
+        removed = (ids == self.self_ids[:, None]) & (ids != NO_ITEM)
+        if self.junk is not None:
+            removed |= self.junk.find(ids)[1]
+        listed = (ids != NO_ITEM) & ~removed
+        if not self.graded and (self.judged is None or self.judged.gains is None):
+            gains, grades, hits = None, None, self.hits(ids)
+        else:
+            gains = self._gains(ids)
+            hits = gains > 0
+            grades = Grades.of(self.relevant_items(everything), self.highest_gain)
+        ranks = PositiveRanks.from_hits(
+            hits, self.n_relevant, removed=removed, gains=gains, grades=grades
+        )
+        n_ignored = self.ignored_items(everything).counts
+        complete = listed.sum(axis=1) == len(self.base_rows) - n_ignored
+        return ranks.completed() if complete.all() else ranks
+
+    @property
+    def highest_gain(self) -> float:
+        """The gain of the most relevant item that there could be: 1, or the highest that was judged."""
+        if self.judged is None or self.judged.gains is None:
+            return 1.0
+        return float(self.judged.gains.max(initial=1.0))
+
+    def _gains(self, ids: Ids) -> NDArray[np.float64]:
+        """Return ``(n_queries, k)`` the gain of every result, 0 where it is not relevant."""
+        gains = np.zeros(ids.shape)
+        for start in range(0, len(ids), _QUERIES_AT_ONCE):
+            rows = slice(start, min(start + _QUERIES_AT_ONCE, len(ids)))
+            lists = self.relevant_items(rows)
+            places, found = lists.find(ids[rows])
+            gains[rows][found] = 1.0 if lists.gains is None else lists.gains[places[found]]
+        return gains
+
+    def _alike(self, rows: slice) -> ItemLists:
+        """Return the items that share a label with each of consecutive queries, themselves included."""
+        members, first = self._by_label
+        labels = self.query_labels
+        bounds = labels.starts[rows.start : rows.stop + 1]
+        codes = labels.codes[bounds[0] : bounds[-1]]
+        n_items = first[codes + 1] - first[codes]
+        items = members[ragged_ranges(first[codes], n_items)]
+        queries = np.repeat(np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)), n_items)
+        gains = None
+        if not self._single:
+            n_base = len(self.base_rows)
+            keys, shared = np.unique(queries * n_base + items, return_counts=True)
+            queries, items = np.divmod(keys, n_base)
+            if self.graded:
+                n_mine, n_theirs = np.diff(bounds)[queries], np.diff(self.base_labels.starts)[items]
+                gains = shared / (n_mine + n_theirs - shared)
+        counts = np.bincount(queries, minlength=len(bounds) - 1)
+        return ItemLists(items=items, starts=np.concatenate([[0], np.cumsum(counts)]), gains=gains)
+
+    def _n_junk_alike(self) -> NDArray[np.int64] | int:
+        """Return ``(n_queries,)`` how many junk items would be relevant, themselves not counted."""
+        if self.junk is None:
+            return 0
+        queries, items = self.junk.queries, self.junk.items
+        alike = self.base_labels.codes[items] == self.query_labels.codes[queries]
+        alike &= items != self.self_ids[queries]
+        return np.bincount(queries[alike], minlength=len(self.query_rows))
+
+    @cached_property
+    def _by_label(self) -> tuple[Ids, NDArray[np.int64]]:
+        """Base items label by label, and where each label's begin."""
+        base = self.base_labels
+        order = np.argsort(base.codes, kind="stable")
+        counts = np.bincount(base.codes, minlength=len(base.names))
+        items = np.repeat(np.arange(len(base)), np.diff(base.starts))
+        return items[order], np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
     def _single(self) -> bool:

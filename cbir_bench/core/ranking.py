@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Ids
+    from cbir_bench.core.item_lists import ItemLists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,32 +68,87 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grades:
+    """The gains of all relevant items of every query, found or not: what the ideal ranking collects.
+
+    Attributes:
+        values: ``(n_relevant.sum(),)`` gains above 0, descending within a query.
+        starts: ``(n_queries + 1,)``; query ``q`` has ``values[starts[q]:starts[q + 1]]``.
+        highest: the gain of the most relevant item that there could be.
+    """
+
+    values: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    highest: float
+
+    @classmethod
+    def of(cls, lists: ItemLists, highest: float) -> Grades:
+        """Return the gains of lists of relevant items; 1 each where they have none."""
+        gains = np.ones(len(lists.items)) if lists.gains is None else lists.gains
+        order = np.lexsort((-gains, lists.queries))
+        return cls(values=gains[order], starts=lists.starts, highest=highest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PositiveRanks:
-    """The ranks of every query's relevant items: all that a binary metric needs to know.
+    """The ranks of every query's relevant items: all that a metric of relevance needs to know.
 
     Attributes:
         ranks: ``(n_found,)`` ranks from 1, ascending within a query, as compressed rows.
         starts: ``(n_queries + 1,)``; query ``q`` has ``ranks[starts[q]:starts[q + 1]]``.
         n_relevant: ``(n_queries,)`` relevant items in the base, found or not.
-        depth: how many results were looked at; None for a complete ranking of the base.
+        depth: how many results of every query were looked at; None for a complete ranking of the base.
+        gains: ``(n_found,)`` how relevant the item at each rank is; None where all are alike.
+        grades: the gains of all relevant items; given if ``gains`` is.
     """
 
     ranks: NDArray[np.int64]
     starts: NDArray[np.int64]
     n_relevant: NDArray[np.int64]
     depth: int | None
+    gains: NDArray[np.float64] | None = None
+    grades: Grades | None = None
 
     @classmethod
-    def from_hits(cls, hits: NDArray[np.bool_], n_relevant: NDArray[np.int64]) -> PositiveRanks:
-        """Return the ranks of the hits in ``(n_queries, depth)`` booleans."""
-        queries, places = np.nonzero(hits)
-        counts = np.bincount(queries, minlength=len(hits))
+    def from_hits(
+        cls,
+        hits: NDArray[np.bool_],
+        n_relevant: NDArray[np.int64],
+        *,
+        removed: NDArray[np.bool_] | None = None,
+        gains: NDArray[np.float64] | None = None,
+        grades: Grades | None = None,
+    ) -> PositiveRanks:
+        """Return the ranks of the hits in ``(n_queries, depth)`` booleans.
+
+        Args:
+            hits: True where a result is relevant.
+            n_relevant: ``(n_queries,)`` relevant items in the base, found or not.
+            removed: True where a result does not count at all, as junk; what is below it moves up, and
+                the ranking is as deep as the shortest that is left.
+            gains: ``(n_queries, depth)`` how relevant each result is.
+            grades: with ``gains``: those of all relevant items.
+        """
+        n_queries, depth = hits.shape
+        flat = np.flatnonzero(hits)
+        starts = np.searchsorted(flat, np.arange(n_queries + 1) * depth)
+        ranks = flat - np.repeat(np.arange(n_queries) * depth, np.diff(starts)) + 1
+        if removed is not None and removed.any():
+            above = np.cumsum(removed, axis=1)
+            ranks -= above.ravel()[flat]
+            depth -= int(above[:, -1].max())
         return cls(
-            ranks=places.astype(np.int64) + 1,
-            starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            ranks=ranks.astype(np.int64, copy=False),
+            starts=starts.astype(np.int64, copy=False),
             n_relevant=n_relevant,
-            depth=hits.shape[1],
+            depth=depth,
+            gains=None if gains is None else gains.ravel()[flat],
+            grades=grades,
         )
+
+    def completed(self) -> PositiveRanks:
+        """Return the same ranks as those of complete rankings."""
+        return replace(self, depth=None)
 
     def __len__(self) -> int:
         return len(self.n_relevant)

@@ -17,13 +17,31 @@ Status: TypeAlias = Literal["ok", "refused", "timeout", "out_of_memory", "crashe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MetricValue:
-    """A metric averaged over queries.
+class Estimate:
+    """A number with its 95 % bootstrap interval.
 
     Attributes:
-        mean: the mean over the queries for which the metric is defined; None if there is none.
-        low, high: 95 % bootstrap interval of the mean over queries.
+        value: the number.
+        low, high: the interval; None where there is too little to draw from.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricValue:
+    """A metric averaged over queries, in four ways.
+
+    Attributes:
+        mean: macro: the mean over the queries for which the metric is defined; None if there is none.
+        low, high: 95 % bootstrap interval of ``mean``.
+        by_class: the mean over classes of the mean over each class's queries.
+        micro: numerators and denominators of the queries summed before they are divided.
+        weighted: the mean over queries, each weighted with the number of its relevant items.
         n_queries: queries in the mean.
+        n_classes: classes that they are of.
         n_left_out: queries without any relevant item.
         undefined: why there is no value at all; empty where there is one.
     """
@@ -31,7 +49,11 @@ class MetricValue:
     mean: float | None
     low: float | None = None
     high: float | None = None
+    by_class: Estimate | None = None
+    micro: Estimate | None = None
+    weighted: Estimate | None = None
     n_queries: int = 0
+    n_classes: int = 0
     n_left_out: int = 0
     undefined: str = ""
 

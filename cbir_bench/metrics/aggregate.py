@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
@@ -27,15 +28,20 @@ class NeighbourRanks(Protocol):
 
 
 class Evaluation(NamedTuple):
-    """Both dictionaries are in the order of the names; ``scores`` has no entry where there is no value.
+    """Both dictionaries are in the order of the names; ``quotients`` has no entry where there is no value.
 
     Attributes:
         values: averages by name.
-        scores: ``(n_queries,)`` values by name, NaN where undefined.
+        quotients: of every query, by name.
     """
 
     values: dict[str, MetricValue]
-    scores: dict[str, Scores]
+    quotients: dict[str, Quotients]
+
+    @property
+    def scores(self) -> dict[str, Scores]:
+        """``(n_queries,)`` values by name, NaN where undefined."""
+        return {name: one.scores for name, one in self.quotients.items()}
 
 
 def evaluate(
@@ -43,7 +49,7 @@ def evaluate(
     positives: PositiveRanks,
     *,
     neighbours: NeighbourRanks | None = None,
-    complete: Mapping[str, Scores] | None = None,
+    complete: Mapping[str, Quotients] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Return every metric per query and averaged.
@@ -52,40 +58,40 @@ def evaluate(
         names: what to compute.
         positives: ranks of the relevant items.
         neighbours: for the metrics of neighbours; without it they have no value.
-        complete: scores of the complete ranking (``metrics.complete.complete_scores``) by name, taken
+        complete: quotients of the complete ranking (``metrics.complete.complete_quotients``) by name, taken
             where ``positives`` is cut too early for a metric.
         seed: of the bootstrap.
 
     Raises:
         UnknownNameError, SettingError: if a name is no metric's.
     """
-    scores: dict[str, Scores] = {}
+    found: dict[str, Quotients] = {}
     reasons: dict[str, str] = {}
     parsed = [MetricName.parse(name) if isinstance(name, str) else name for name in names]
     for name in parsed:
         try:
-            scores[str(name)] = _scores(name, positives, neighbours)
+            found[str(name)] = _quotients(name, positives, neighbours)
         except UndefinedMetricError as error:
             if complete is not None and str(name) in complete:
-                scores[str(name)] = complete[str(name)]
+                found[str(name)] = complete[str(name)]
             else:
                 reasons[str(name)] = str(error)
-    values = average(scores, seed=seed)
+    values = average({name: one.scores for name, one in found.items()}, seed=seed)
     values |= {name: MetricValue(mean=None, undefined=why) for name, why in reasons.items()}
-    return Evaluation(values={str(name): values[str(name)] for name in parsed}, scores=scores)
+    return Evaluation(values={str(name): values[str(name)] for name in parsed}, quotients=found)
 
 
-def _scores(
+def _quotients(
     name: MetricName, positives: PositiveRanks, neighbours: NeighbourRanks | None
-) -> Scores:
+) -> Quotients:
     if not name.of_neighbours:
-        return name.scores(positives)
+        return name.quotients(positives)
     if neighbours is None or name.k is None:
         raise UndefinedMetricError(
             f"{name} needs the exact neighbours of the queries, which were not computed. "
             "Pass them to evaluate()."
         )
-    return name.scores(neighbours.positives(name.k))
+    return name.quotients(neighbours.positives(name.k))
 
 
 def average(scores: Mapping[str, Scores], *, seed: int = 0) -> dict[str, MetricValue]:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
 @METRICS.register("ap")
-def average_precision(positives: PositiveRanks, k: int | None) -> Scores:
+def average_precision(positives: PositiveRanks, k: int | None) -> Quotients:
     """Average precision: the mean of precision@i over the ranks i that hold a relevant item.
 
     ``ap@k`` counts the ranks up to ``k`` only. Both divide by the number of relevant items in the
@@ -31,7 +32,7 @@ def average_precision(positives: PositiveRanks, k: int | None) -> Scores:
 
 
 @METRICS.register("map_at_r")
-def average_precision_at_r(positives: PositiveRanks, k: int | None) -> Scores:
+def average_precision_at_r(positives: PositiveRanks, k: int | None) -> Quotients:
     """Average precision over the first R ranks, where R is the query's number of relevant items.
 
     Musgrave, Belongie and Lim, 2020: the sum over i <= R of precision@i at hits, divided by R.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbir_bench.core.metric import Quotients
 from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.metrics.names import MetricName
-from cbir_bench.metrics.relevant_items import RelevantItems
 from cbir_bench.metrics.similarity import BLOCK_BYTES, leave_out_self
 
 if TYPE_CHECKING:
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cbir_bench.core.arrays import Ids, Scores
+    from cbir_bench.core.arrays import Ids
     from cbir_bench.core.ground_truth import GroundTruth
-    from cbir_bench.metrics.relevant_items import Pairs
+    from cbir_bench.core.item_lists import ItemLists
     from cbir_bench.metrics.similarity import Similarities
 
 _BYTES_PER_SCORE = 4
 _BYTES_PER_PAIR = 64
 
 
-def complete_scores(
+def complete_quotients(
     names: Iterable[str | MetricName],
     similarities: Similarities,
     truth: GroundTruth,
     *,
     block_bytes: int = BLOCK_BYTES,
-) -> dict[str, Scores]:
-    """Return ``(n_queries,)`` values of each metric over the complete exact ranking, by name.
+) -> dict[str, Quotients]:
+    """Return ``(n_queries,)`` quotients of each metric over the complete exact ranking, by name.
 
     Args:
         names: metrics of relevant items.
@@ -50,11 +50,11 @@ def complete_scores(
     """
     parsed = [MetricName.parse(name) if isinstance(name, str) else name for name in names]
     blocks = [
-        [name.scores(positives) for name in parsed]
+        [name.quotients(positives) for name in parsed]
         for positives in complete_blocks(similarities, truth, block_bytes=block_bytes)
     ]
     return {
-        str(name): np.concatenate(columns)
+        str(name): Quotients(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
         for name, columns in zip(parsed, zip(*blocks, strict=True), strict=True)
     }
 
@@ -64,7 +64,7 @@ def complete_ranks(
 ) -> PositiveRanks:
     """Return the ranks of every relevant item of every query: 8 bytes for each of them.
 
-    Args: as for ``complete_scores``.
+    Args: as for ``complete_quotients``.
     """
     blocks = list(complete_blocks(similarities, truth, block_bytes=block_bytes))
     counts = np.concatenate([np.diff(block.starts) for block in blocks])
@@ -81,12 +81,11 @@ def complete_blocks(
 ) -> Iterator[PositiveRanks]:
     """Yield the ranks of consecutive queries' relevant items.
 
-    Args: as for ``complete_scores``.
+    Args: as for ``complete_quotients``.
     """
-    relevant = RelevantItems(truth)
     for rows, block in similarities.blocks(_rows_at_once(truth, block_bytes)):
         leave_out_self(block, truth.self_ids[rows])
-        pairs = relevant.pairs(rows)
+        pairs = truth.relevant_items(rows)
         yield PositiveRanks(
             ranks=_block_ranks(block, rows.start, pairs, similarities),
             starts=pairs.starts,
@@ -102,7 +101,7 @@ def _rows_at_once(truth: GroundTruth, block_bytes: int) -> int:
 
 
 def _block_ranks(
-    block: NDArray[np.float32], first: int, pairs: Pairs, similarities: Similarities
+    block: NDArray[np.float32], first: int, pairs: ItemLists, similarities: Similarities
 ) -> NDArray[np.int64]:
     """Return the ranks of all pairs of a block whose first row is query ``first``."""
     ranks = np.empty(len(pairs.items), np.int64)

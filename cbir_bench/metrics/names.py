@@ -14,6 +14,7 @@ from cbir_bench.core.registry import METRICS
 
 if TYPE_CHECKING:
     from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
 
 _CUTOFF: Final = re.compile(r"[1-9][0-9]{0,8}")
 _NEIGHBOURS: Final = "knn_"
@@ -72,13 +73,22 @@ class MetricName:
         """Whether it sees the ranks of true neighbours (``knn_recall``) instead of relevant items."""
         return self.metric.startswith(_NEIGHBOURS)
 
+    def quotients(self, positives: PositiveRanks) -> Quotients:
+        """Return ``(n_queries,)`` numerators and denominators, 0 where a query has nothing relevant.
+
+        Raises:
+            UndefinedMetricError: if the ranking is too shallow for the metric.
+        """
+        quotients: Quotients = METRICS.get(self.metric)(positives, self.k)
+        return quotients
+
     def scores(self, positives: PositiveRanks) -> Scores:
         """Return ``(n_queries,)`` values, NaN where a query has nothing relevant.
 
         Raises:
             UndefinedMetricError: if the ranking is too shallow for the metric.
         """
-        return METRICS.get(self.metric)(positives, self.k)
+        return self.quotients(positives).scores
 
     def __str__(self) -> str:
         return self.metric if self.k is None else f"{self.metric}@{self.k}"

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
 @METRICS.register("ndcg")
-def ndcg(positives: PositiveRanks, k: int | None) -> Scores:
+def ndcg(positives: PositiveRanks, k: int | None) -> Quotients:
     """Sum of 1 / log2(rank + 1) over the relevant items, divided by that of the ideal order.
 
     The ideal order has all relevant items of the base first, found or not (trec_eval's ``ndcg`` and

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbir_bench.core.metric import Quotients
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,9 +36,9 @@ def sum_per_query(positives: PositiveRanks, values: NDArray[Any]) -> Scores:
     return np.asarray(np.bincount(queries, weights=values, minlength=len(positives)), np.float64)
 
 
-def divided(values: Scores, by: NDArray[Any] | int, positives: PositiveRanks) -> Scores:
-    """Return ``values / by``, and NaN where a query has nothing relevant."""
+def divided(values: Scores, by: NDArray[Any] | int, positives: PositiveRanks) -> Quotients:
+    """Return ``values / by``, and 0 / 0 where a query has nothing relevant."""
     defined = positives.n_relevant > 0
-    result = np.full(len(positives), np.nan)
-    np.divide(values, by, out=result, where=defined)
-    return result
+    return Quotients(
+        numerator=np.where(defined, values, 0.0), denominator=np.where(defined, by, 0.0)
+    )

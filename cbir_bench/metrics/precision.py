@@ -10,19 +10,19 @@ from cbir_bench.metrics.per_query import divided, sum_per_query
 from cbir_bench.metrics.requirements import need_cutoff, need_first_r
 
 if TYPE_CHECKING:
-    from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
 @METRICS.register("precision")
-def precision(positives: PositiveRanks, k: int | None) -> Scores:
+def precision(positives: PositiveRanks, k: int | None) -> Quotients:
     """Relevant items among the first k, divided by k: also where fewer than k exist or were found."""
     k = need_cutoff("precision", positives, k)
     return divided(sum_per_query(positives, positives.ranks <= k), k, positives)
 
 
 @METRICS.register("r_precision")
-def r_precision(positives: PositiveRanks, k: int | None) -> Scores:
+def r_precision(positives: PositiveRanks, k: int | None) -> Quotients:
     """Precision at rank R, where R is the query's number of relevant items: recall at R, too."""
     need_first_r("r_precision", positives, k)
     hits = sum_per_query(positives, within_r(positives))

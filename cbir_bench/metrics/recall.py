@@ -11,12 +11,12 @@ from cbir_bench.metrics.per_query import divided, sum_per_query
 from cbir_bench.metrics.requirements import need_cutoff
 
 if TYPE_CHECKING:
-    from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
 @METRICS.register("recall")
-def recall(positives: PositiveRanks, k: int | None) -> Scores:
+def recall(positives: PositiveRanks, k: int | None) -> Quotients:
     """Relevant items among the first k, divided by all relevant items in the base.
 
     Below 1 for every ranking where a query has more than k. Metric learning's "Recall@k" is
@@ -28,7 +28,7 @@ def recall(positives: PositiveRanks, k: int | None) -> Scores:
 
 
 @METRICS.register("hit_rate")
-def hit_rate(positives: PositiveRanks, k: int | None) -> Scores:
+def hit_rate(positives: PositiveRanks, k: int | None) -> Quotients:
     """1 if anything relevant is among the first k, else 0: metric learning's "Recall@k"."""
     k = need_cutoff("hit_rate", positives, k)
     found = sum_per_query(positives, positives.ranks <= k)
@@ -36,7 +36,7 @@ def hit_rate(positives: PositiveRanks, k: int | None) -> Scores:
 
 
 @METRICS.register("knn_recall")
-def knn_recall(positives: PositiveRanks, k: int | None) -> Scores:
+def knn_recall(positives: PositiveRanks, k: int | None) -> Quotients:
     """Share of the k exact nearest neighbours among the first k; knows no labels.
 
     Args:

@@ -9,12 +9,12 @@ from cbir_bench.metrics.per_query import divided, place_of, sum_per_query
 from cbir_bench.metrics.requirements import need_complete, need_cutoff
 
 if TYPE_CHECKING:
-    from cbir_bench.core.arrays import Scores
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
 
 
 @METRICS.register("mrr")
-def reciprocal_rank(positives: PositiveRanks, k: int | None) -> Scores:
+def reciprocal_rank(positives: PositiveRanks, k: int | None) -> Quotients:
     """1 / rank of the first relevant item; ``mrr@k`` is 0 where that rank is above k."""
     first = place_of(positives) == 1
     if k is None:

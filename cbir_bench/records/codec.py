@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import RecordError
-from cbir_bench.core.record import SCHEMA_VERSION, BuildCost, Latency, MetricValue, Record
+from cbir_bench.core.record import SCHEMA_VERSION, BuildCost, Estimate, Latency, MetricValue, Record
 from cbir_bench.core.trial import Trial
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _APART: Final = ("trial", "metrics", "latency", "build", "arrays", "warnings", "schema_version")
 """Fields of a record that need more than copying."""
+_AVERAGES: Final = ("by_class", "micro", "weighted")
 _PLAIN: Final = tuple(f.name for f in fields(Record) if f.name not in _APART)
 
 
@@ -102,7 +103,12 @@ def from_json(table: dict[str, Any]) -> Record:
 def _metrics(table: dict[str, Any], order: Iterable[str]) -> dict[str, MetricValue]:
     """Return the metrics in the suite's order, which sorted keys have lost."""
     names = [*(name for name in order if name in table), *(n for n in table if n not in set(order))]
-    return {name: MetricValue(**table[name]) for name in names}
+    return {name: _metric(table[name]) for name in names}
+
+
+def _metric(table: dict[str, Any]) -> MetricValue:
+    averages = {name: Estimate(**table[name]) for name in _AVERAGES if table.get(name)}
+    return MetricValue(**table | averages)
 
 
 def _plain(value: Any) -> Any:

@@ -9,12 +9,11 @@ import numpy as np
 from cbir_bench.core.arrays import NO_ITEM, unit_rows
 from cbir_bench.core.component import create
 from cbir_bench.core.errors import InvalidArrayError
-from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.core.record import Record
 from cbir_bench.core.registry import INDEXES, QUANTIZERS, RERANKERS
 from cbir_bench.measure.summary import summarise_latency
 from cbir_bench.metrics.aggregate import evaluate
-from cbir_bench.metrics.complete import complete_scores
+from cbir_bench.metrics.complete import complete_quotients
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.neighbours import exact_neighbours
 from cbir_bench.metrics.similarity import Similarities
@@ -23,9 +22,10 @@ from cbir_bench.run.measuring import verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cbir_bench.core.arrays import Ids, Matrix, Scores
+    from cbir_bench.core.arrays import Ids, Matrix
     from cbir_bench.core.embeddings import Embeddings
     from cbir_bench.core.ground_truth import GroundTruth
+    from cbir_bench.core.metric import Quotients
     from cbir_bench.core.quantizer import Quantizer
     from cbir_bench.core.record import BuildCost, Status
     from cbir_bench.core.trial import Trial
@@ -76,7 +76,7 @@ class Part:
             self.problem = Ended(*verdict(error), log_tail="")
             self.decoded = self.base
         self._known_neighbours: ExactNeighbours | None = None
-        self._complete_by_names: dict[tuple[str, ...], dict[str, Scores]] = {}
+        self._complete_by_names: dict[tuple[str, ...], dict[str, Quotients]] = {}
         self._write()
 
     @property
@@ -105,14 +105,14 @@ class Part:
         with np.load(event["arrays"]) as file:
             arrays = dict(file)
         ids = arrays["ids"].astype(np.int64)
-        values, scores = self._score(trial, ids)
+        evaluation = self._score(trial, ids)
         return Record(
             trial=trial,
             status="ok",
             n_base=len(self.base),
             n_queries=len(self.queries),
             dim=self.base.shape[1],
-            metrics=values,
+            metrics=evaluation.values,
             latency=summarise_latency(arrays["latency_ns"]),
             batch_qps=event["batch_qps"],
             build=build,
@@ -122,7 +122,7 @@ class Part:
             environment=environment,
             warnings=self._warnings(ids),
             arrays={
-                **scores,
+                **evaluation.scores,
                 "top_ids": ids[:, :_TOP].astype(np.int32),
                 "latency_ns": arrays["latency_ns"],
                 "latency_queries": arrays["latency_queries"],
@@ -152,7 +152,7 @@ class Part:
 
     def _score(self, trial: Trial, ids: Ids) -> Evaluation:
         """Return every metric of a trial's answer."""
-        positives = PositiveRanks.from_hits(self.truth.hits(ids), self.truth.n_relevant)
+        positives = self.truth.positives(ids)
         names = [MetricName.parse(name) for name in trial.metrics]
         of_neighbours = [name.k for name in names if name.of_neighbours and name.k]
         found = None
@@ -171,11 +171,11 @@ class Part:
             self._known_neighbours = exact_neighbours(similarities, self.truth.self_ids, k)
         return self._known_neighbours
 
-    def _complete(self, names: tuple[str, ...]) -> dict[str, Scores]:
+    def _complete(self, names: tuple[str, ...]) -> dict[str, Quotients]:
         """Return metrics of the complete ranking of what the index was built from."""
         if names not in self._complete_by_names:
             similarities = Similarities(queries=self.queries, base=self.decoded, space=self._space)
-            self._complete_by_names[names] = complete_scores(names, similarities, self.truth)
+            self._complete_by_names[names] = complete_quotients(names, similarities, self.truth)
         return self._complete_by_names[names]
 
     def _decode(self, quantizer: Quantizer, name: str) -> Matrix:

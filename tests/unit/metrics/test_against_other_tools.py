@@ -9,7 +9,7 @@ import pytest
 from unit.metrics.builders import clustered, full_base
 
 from cbir_bench.core.ranking import PositiveRanks
-from cbir_bench.metrics.complete import complete_scores
+from cbir_bench.metrics.complete import complete_quotients
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.similarity import Similarities
 
@@ -101,8 +101,8 @@ def test_pytorch_metric_learning_agrees_on_leave_one_out():
             torch.from_numpy(vectors), torch.from_numpy(truth.base_labels.codes)
         )
 
-    actual = complete_scores(ours, Similarities.of(vectors, truth, "l2"), truth)
+    actual = complete_quotients(ours, Similarities.of(vectors, truth, "l2"), truth)
 
     for name, theirs_name in ours.items():
         assert np.nanmean(actual[name]) == pytest.approx(theirs[theirs_name], abs=1e-6)
-        assert np.isnan(actual[name]).sum() == 1
+        assert np.isnan(actual[name].scores).sum() == 1

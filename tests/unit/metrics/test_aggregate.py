@@ -7,6 +7,7 @@ import pytest
 from unit.metrics.builders import clustered, positives
 
 from cbir_bench.core.errors import UnknownNameError
+from cbir_bench.core.metric import Quotients
 from cbir_bench.metrics.aggregate import average, evaluate
 from cbir_bench.metrics.bootstrap import mean_intervals
 from cbir_bench.metrics.names import MetricName
@@ -75,7 +76,8 @@ def test_reasons_take_the_place_of_values():
 
 def test_complete_scores_stand_in_where_the_ranking_is_cut():
     """Exact search has an `ap`; what the ranking itself gives is never replaced."""
-    complete = {"ap": np.array([0.5, 0.7]), "ap@2": np.array([0.0, 0.0])}
+    ones = np.ones(2)
+    complete = {"ap": Quotients(np.array([0.5, 0.7]), ones), "ap@2": Quotients(np.zeros(2), ones)}
 
     values, scores = evaluate(["ap", "ap@2"], positives("10", "01"), complete=complete)
 

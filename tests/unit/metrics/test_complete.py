@@ -8,7 +8,7 @@ from oracles import exact_search
 from unit.metrics.builders import clustered, full_base, query_set
 
 from cbir_bench.core.arrays import unit_rows
-from cbir_bench.metrics.complete import complete_blocks, complete_ranks, complete_scores
+from cbir_bench.metrics.complete import complete_blocks, complete_quotients, complete_ranks
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.similarity import Similarities
 
@@ -131,12 +131,12 @@ def test_scores_of_blocks_are_those_of_the_whole():
     truth = full_base([*labels[:-1], "alone"])
     similarities = Similarities.of(vectors, truth, "cosine")
 
-    actual = complete_scores(["ap", "ndcg@5"], similarities, truth, block_bytes=3000)
+    actual = complete_quotients(["ap", "ndcg@5"], similarities, truth, block_bytes=3000)
 
     ranks = complete_ranks(similarities, truth)
-    np.testing.assert_array_equal(actual["ap"], MetricName("ap").scores(ranks))
-    np.testing.assert_array_equal(actual["ndcg@5"], MetricName("ndcg", 5).scores(ranks))
-    assert np.isnan(actual["ap"][-1])
+    np.testing.assert_array_equal(actual["ap"].scores, MetricName("ap").scores(ranks))
+    np.testing.assert_array_equal(actual["ndcg@5"].scores, MetricName("ndcg", 5).scores(ranks))
+    assert np.isnan(actual["ap"].scores[-1])
 
 
 def test_cosine_is_the_product_of_unit_rows():

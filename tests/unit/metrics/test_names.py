@@ -8,6 +8,7 @@ from unit.metrics.builders import positives
 from cbir_bench.core.errors import SettingError, UndefinedMetricError, UnknownNameError
 from cbir_bench.core.registry import METRICS
 from cbir_bench.metrics.names import MetricName
+from cbir_bench.metrics.per_query import divided
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_metric_of_another_package_is_asked_itself(monkeypatch):
     def first_half(positives, k):
         if k is None or k % 2:
             raise UndefinedMetricError("half needs an even cutoff. Write half@2.")
-        return positives.n_relevant / k
+        return divided(positives.n_relevant, k, positives)
 
     monkeypatch.setitem(METRICS._components, "half", first_half)
 
