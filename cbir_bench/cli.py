@@ -198,6 +198,127 @@ def report(run: Path, out: Path | None, metric: str | None) -> None:
     click.echo(_write_report(run, expand_user(out) if out else None, metric))
 
 
+@main.command(
+    short_help="Score embeddings with labels, or a TREC run with qrels: every metric, exact."
+)
+@click.option(
+    "--embeddings",
+    metavar="FILE",
+    help="Vectors of the base: npy, npz (FILE.npz:KEY), parquet or csv.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    help="Their labels, in the same order or with ids: npy, npz, parquet or csv.",
+)
+@click.option("--queries", metavar="FILE", help="Vectors of queries apart from the base.")
+@click.option("--query-labels", metavar="FILE", help="Labels of the queries.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["full-base", "query-set"]),
+    help="full-base: every item is a query against all others. [default: as given]",
+)
+@click.option("--space", type=click.Choice(["cosine", "ip", "l2"]), help="[default: cosine]")
+@click.option(
+    "--metrics",
+    metavar="NAMES",
+    help="For example ap,map_at_r,ndcg@10; see `cbir-bench list metrics`.",
+)
+@click.option(
+    "--label-column",
+    multiple=True,
+    metavar="NAME",
+    help="Column of labels; may be repeated: coarse and fine at once. [default: label]",
+)
+@click.option(
+    "--label-separator", metavar="TEXT", help="What stands between several labels in a cell."
+)
+@click.option(
+    "--graded", is_flag=True, help="An item is as relevant as its labels overlap with the query's."
+)
+@click.option(
+    "--cameras", metavar="FILE", help="Cameras of the items. [default: the column camera, if any]"
+)
+@click.option("--query-cameras", metavar="FILE", help="Cameras of the queries.")
+@click.option(
+    "--same-camera",
+    type=click.Choice(["exclude", "keep"]),
+    help="Items of the query's label and camera are junk, or count. [default: exclude]",
+)
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(["report", "exclude"]),
+    help="Tell how many items there are that are nearly the same, or make them junk for each other.",
+)
+@click.option(
+    "--duplicate-threshold",
+    type=click.FloatRange(-1, 1, min_open=True),
+    metavar="COSINE",
+    help="From where on items are near-duplicates. [default: 0.98, or the column group]",
+)
+@click.option(
+    "--n-queries", type=click.IntRange(1), help="Draw so many queries by --seed. [default: all]"
+)
+@click.option(
+    "--revisited", metavar="FILE", help="gnd_roxford5k.pkl or gnd_rparis6k.pkl, in place of labels."
+)
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "medium", "hard", "all"]),
+    multiple=True,
+    help="With --revisited; may be repeated. [default: all]",
+)
+@click.option(
+    "--distractors", metavar="FILE", help="With --revisited: vectors of images that show nothing."
+)
+@click.option("--run", metavar="FILE", help="A TREC run, in place of embeddings.")
+@click.option("--qrels", metavar="FILE", help="TREC qrels; --labels with a column id will do, too.")
+@click.option(
+    "--n-base", type=click.IntRange(1), help="With --qrels: how many items a list could hold."
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    help="Ranks of --run to look at, or of --write-run. [default: all; 1000]",
+)
+@click.option(
+    "--resample",
+    type=click.Choice(["queries", "classes"]),
+    help="What intervals are over. [default: queries]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    help="Of intervals and draws. [default: 0]",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "numpy", "cpu", "cuda"]),
+    help="What counts; the numbers are the same. [default: auto]",
+)
+@click.option("--json", metavar="FILE", help="Write every average with its interval.")
+@click.option("--curves", is_flag=True, help="CMC and precision-recall curves, too, into --json.")
+@click.option("--per-query", metavar="FILE", help="Write the values of every query as Parquet.")
+@click.option("--against", metavar="FILE", help="Compare with another system's --per-query file.")
+@click.option("--write-run", metavar="FILE", help="Write the rankings as a TREC run.")
+@click.option("--write-qrels", metavar="FILE", help="Write what is relevant as TREC qrels.")
+def score(**options: Any) -> None:
+    """Score embeddings, or a TREC run, by labels: every retrieval metric, exact, without a suite.
+
+    \b
+    cbir-bench score --embeddings E.npy --labels y.npy
+    cbir-bench score --embeddings E.npy --labels y.npy --queries Q.npy --query-labels q.npy
+    cbir-bench score --run RUN.trec --qrels QRELS.trec
+    """  # noqa: D301  click's mark for lines that stay as they are
+    # Before torch or numba loads: threads that spin while they wait starve everybody on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from cbir_bench.scoring.command import score as score_all
+    from cbir_bench.scoring.options import Options
+
+    click.echo(score_all(Options(**options)))
+
+
 def _write_report(run: Path, out: Path | None, metric: str | None) -> str:
     """Write the report of a run and return where it is."""
     from cbir_bench.report import write_report

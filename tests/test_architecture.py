@@ -14,7 +14,7 @@ import cbir_bench
 PACKAGE = Path(cbir_bench.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_shipped" not in p.parts)
 STAGES = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file())
-KNOWS_ALL = {"run", "cli"}
+KNOWS_ALL = {"run", "scoring", "cli"}
 READS = {"report": {"records"}}  # the end of the arrow: whatever draws or judges reads records only
 CORE_MAY_IMPORT = {"numpy"} | set(sys.stdlib_module_names)
 HEAVY = {
@@ -25,6 +25,7 @@ HEAVY = {
     "matplotlib",
     "sklearn",
     "scipy",
+    "numba",
     "cv2",
     "pyarrow",
     "PIL",

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from dataclasses import MISSING, dataclass, field, fields
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_type_hints
 
 from cbir_bench.core.errors import SettingError, did_you_mean
@@ -22,6 +22,9 @@ Option: TypeAlias = Any
 """A JSON value: a string, a number, a boolean, null, or a table of them."""
 
 _FIELD: Final = re.compile(r"^\s{4,8}(\w+): (.*)$")
+LATER: Final = MappingProxyType({"later": True})
+"""Metadata of an option that a component got later, with a default that changes nothing: at that value
+it is no part of any key, so that what was measured before is still found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +34,7 @@ class Setting:
     Attributes:
         use: the registered name.
         options: JSON text of every option, defaults included, so that a changed default is a changed
-            key.
+            key; but for those marked ``LATER``, whose defaults are left out.
         label: what reports call it; no part of equality or of any key.
     """
 
@@ -55,7 +58,12 @@ class Setting:
 
 def setting_of(use: str, component: Any, label: str = "") -> Setting:
     """Return the setting that builds ``component`` again."""
-    options = {f.name: getattr(component, f.name) for f in fields(component)}
+    values = {f.name: (getattr(component, f.name), f) for f in fields(component)}
+    options = {
+        name: value
+        for name, (value, f) in values.items()
+        if not (f.metadata.get("later") and value == f.default)
+    }
     return Setting(
         use=use, options=canonical_json(options), label=label or describe(use, component)
     )

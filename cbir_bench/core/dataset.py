@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import numpy as np
 
-from cbir_bench.core.errors import DataError
+from cbir_bench.core.errors import DataError, did_you_mean
 from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Image
+    from cbir_bench.core.judgements import Judgements
+
+FINE: Final = "fine"
+"""What a data set's own labels are called beside those of another grain."""
+COARSE: Final = "coarse"
+"""What the labels of larger classes are called, where each item has one of them, too."""
+UNKNOWN: Final = -1
+"""The camera, or the group, of an item that has none."""
 
 
 class Split(IntEnum):
@@ -85,6 +93,22 @@ class LabelSets:
         codes = self.codes[np.repeat(self.starts[rows], counts) + within]
         return LabelSets(names=self.names, codes=codes, starts=starts)
 
+    def renamed(self, name_of: Callable[[str], str]) -> LabelSets:
+        """Return the label sets with another name for each label; labels that get the same name are one.
+
+        The way from fine labels to coarser ones.
+        """
+        names = [name_of(name) for name in self.names]
+        known = tuple(sorted(set(names)))
+        place = {name: code for code, name in enumerate(known)}
+        new = np.array([place[name] for name in names], np.int64)
+        items = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        width = max(1, len(known))
+        items, codes = np.divmod(np.unique(items * width + new[self.codes]), width)
+        counts = np.bincount(items, minlength=len(self))
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return LabelSets(names=known, codes=codes, starts=starts)
+
     def first(self) -> NDArray[np.int64]:
         """Return the ``(n_items,)`` smallest code of each item: the class, where there is one each."""
         return self.codes[self.starts[:-1]]
@@ -113,8 +137,15 @@ class Dataset:
         splits: ``(n_items,)`` values of ``Split``.
         roles: ``(n_items,)`` values of ``Role``; they matter in the test split only.
         images: reads pixels by row.
-        content_hash: changes when any pixel, label, split or role does.
+        content_hash: changes when any pixel, label, split or role does, or anything below.
         notes: what a reader should know: images skipped, duplicates found, ...
+        more_labels: labels of another grain by name ("coarse"), of every item each.
+        cameras: ``(n_items,)`` which camera took each picture, counted from 0; ``UNKNOWN`` where nobody
+            knows; None if the data set tells of no cameras.
+        groups: ``(n_items,)`` equal numbers for items that show the same thing in the same way
+            (near-duplicates); ``UNKNOWN`` for an item that is alone; None if nobody has looked.
+        judgements: for every item the rows that are relevant to it and those that are junk; they are in
+            the place of labels, and empty for items that are no queries. None if labels decide.
 
     Raises:
         DataError: if two items share an id, the columns differ in length, or nothing is in ``TEST``.
@@ -128,9 +159,15 @@ class Dataset:
     images: ImageSource
     content_hash: str
     notes: tuple[str, ...] = ()
+    more_labels: Mapping[str, LabelSets] = field(default_factory=dict)
+    cameras: NDArray[np.int64] | None = None
+    groups: NDArray[np.int64] | None = None
+    judgements: Judgements | None = None
 
     def __post_init__(self) -> None:
-        lengths = {len(self.ids), len(self.labels), len(self.splits), len(self.roles)}
+        more = (*self.more_labels.values(), self.cameras, self.groups, self.judgements)
+        columns = (self.ids, self.labels, self.splits, self.roles, *more)
+        lengths = {len(column) for column in columns if column is not None}
         if len(lengths) != 1:
             raise DataError(
                 f"The data set {self.name!r} has columns of different length: {sorted(lengths)}."
@@ -153,6 +190,22 @@ class Dataset:
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the rows of a split, ascending."""
         return np.flatnonzero(self.splits == split)
+
+    def labels_called(self, name: str) -> LabelSets:
+        """Return the labels of some grain: ``FINE`` are the data set's own.
+
+        Raises:
+            DataError: if it has none of that name; the message lists those that it has.
+        """
+        if name == FINE:
+            return self.labels
+        if name not in self.more_labels:
+            known = [FINE, *self.more_labels]
+            raise DataError(
+                f"The data set {self.name!r} has no labels called {name!r}.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
+        return self.more_labels[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

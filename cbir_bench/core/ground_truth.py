@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from cbir_bench.core.arrays import NO_ITEM
+from cbir_bench.core.errors import InvalidArrayError
 from cbir_bench.core.item_lists import ItemLists, ragged_ranges
 from cbir_bench.core.ranking import Grades, PositiveRanks
 
@@ -38,6 +39,9 @@ class GroundTruth:
             neither relevant nor wrong.
         graded: whether items that share more of their labels are more relevant: the gain of an item is
             the Jaccard overlap of its labels with the query's. Judged items bring their own gains.
+
+    Raises:
+        InvalidArrayError: if arrays differ in length, or an id is beyond the base.
     """
 
     query_rows: NDArray[np.int64]
@@ -48,6 +52,30 @@ class GroundTruth:
     judged: ItemLists | None = None
     junk: ItemLists | None = None
     graded: bool = False
+
+    def __post_init__(self) -> None:
+        lengths = {
+            "queries": len(self.query_rows),
+            "query labels": len(self.query_labels),
+            "ids of queries themselves": len(self.self_ids),
+        }
+        if self.judged is not None:
+            lengths["lists of judged items"] = len(self.judged)
+        if self.junk is not None:
+            lengths["lists of junk"] = len(self.junk)
+        _check_equal(lengths)
+        _check_equal({"base items": len(self.base_rows), "base labels": len(self.base_labels)})
+        self._check_ids("is itself", self.self_ids)
+        for what, lists in (("judges", self.judged), ("has as junk", self.junk)):
+            if lists is not None:
+                self._check_ids(what, lists.items)
+
+    def _check_ids(self, what: str, ids: Ids) -> None:
+        if len(ids) and ids.max() >= len(self.base_rows):
+            raise InvalidArrayError(
+                f"A query {what} the item {ids.max()}, but the base has {len(self.base_rows)} items, "
+                "counted from 0. Leave out what is not in the base."
+            )
 
     @property
     def leave_one_out(self) -> bool:
@@ -76,7 +104,7 @@ class GroundTruth:
     @cached_property
     def n_relevant(self) -> NDArray[np.int64]:
         """``(n_queries,)`` relevant base items of each query, itself and junk not counted."""
-        if self._single and self.judged is None:
+        if self._by_class:
             counts = np.bincount(self.base_labels.codes, minlength=len(self.base_labels.names))
             found = counts[self.query_labels.codes] - (self.self_ids != NO_ITEM)
             return np.asarray(found - self._n_junk_alike(), np.int64)
@@ -108,22 +136,11 @@ class GroundTruth:
         lists = ItemLists(
             items=own[there], starts=np.concatenate([[0], np.cumsum(there)]).astype(np.int64)
         )
-        if self.junk is None:
-            return lists
-        junk = self.junk.rows(rows).without(lists)
-        queries = np.concatenate([lists.queries, junk.queries])
-        items = np.concatenate([lists.items, junk.items])
-        return ItemLists(
-            items=items[np.lexsort((items, queries))],
-            starts=lists.starts + junk.starts,
-        )
+        return lists if self.junk is None else lists.union(self.junk.rows(rows))
 
     def hits(self, ids: Ids) -> NDArray[np.bool_]:
         """Return ``(n_queries, k)`` True where a retrieved id is relevant; padding never is."""
-        if self._single and self.judged is None and self.junk is None:
-            match = self.base_labels.codes[ids] == self.query_labels.codes[:, None]
-            return np.asarray(match & (ids != NO_ITEM) & (ids != self.self_ids[:, None]), bool)
-        return self._gains(ids) > 0
+        return self._hits(ids, self._removed(ids))
 
     def positives(self, ids: Ids) -> PositiveRanks:
         """Return the ranks of the relevant items in ``(n_queries, k)`` results.
@@ -131,23 +148,39 @@ class GroundTruth:
         Junk and the query itself are removed first: what stood below them moves up. A ranking that
         holds all of the base is a complete one.
         """
-        everything = slice(0, len(ids))
-        removed = (ids == self.self_ids[:, None]) & (ids != NO_ITEM)
-        if self.junk is not None:
-            removed |= self.junk.find(ids)[1]
-        listed = (ids != NO_ITEM) & ~removed
-        if not self.graded and (self.judged is None or self.judged.gains is None):
-            gains, grades, hits = None, None, self.hits(ids)
-        else:
+        removed = self._removed(ids)
+        gains, grades = None, None
+        if self.graded or (self.judged is not None and self.judged.gains is not None):
             gains = self._gains(ids)
             hits = gains > 0
-            grades = Grades.of(self.relevant_items(everything), self.highest_gain)
+            lists = self.relevant_items(slice(0, len(ids)))
+            grades = Grades.of(lists, self.highest_gain)
+        else:
+            hits = self._hits(ids, removed)
         ranks = PositiveRanks.from_hits(
             hits, self.n_relevant, removed=removed, gains=gains, grades=grades
         )
-        n_ignored = self.ignored_items(everything).counts
-        complete = listed.sum(axis=1) == len(self.base_rows) - n_ignored
-        return ranks.completed() if complete.all() else ranks
+        return ranks.completed() if self._complete(ids, removed) else ranks
+
+    def _removed(self, ids: Ids) -> NDArray[np.bool_]:
+        """Return ``(n_queries, k)`` True where a retrieved id is junk or the query itself."""
+        own: NDArray[np.bool_] = (ids == self.self_ids[:, None]) & (ids != NO_ITEM)
+        return own if self.junk is None else own | self.junk.find(ids)[1]
+
+    def _hits(self, ids: Ids, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        if not self._by_class:
+            return self._gains(ids) > 0
+        match = self.base_labels.codes[ids] == self.query_labels.codes[:, None]
+        return np.asarray(match & (ids != NO_ITEM) & ~removed, bool)
+
+    def _complete(self, ids: Ids, removed: NDArray[np.bool_]) -> bool:
+        """Return whether every query's results are all that it could find."""
+        most = 1 if self.junk is None else 1 + int(self.junk.counts.max(initial=0))
+        if ids.shape[1] < len(self.base_rows) - most:
+            return False
+        n_ignored = self.ignored_items(slice(0, len(ids))).counts
+        n_listed = np.count_nonzero((ids != NO_ITEM) & ~removed, axis=1)
+        return bool((n_listed == len(self.base_rows) - n_ignored).all())
 
     @property
     def highest_gain(self) -> float:
@@ -207,3 +240,14 @@ class GroundTruth:
     @cached_property
     def _single(self) -> bool:
         return self.query_labels.single and self.base_labels.single
+
+    @property
+    def _by_class(self) -> bool:
+        """Whether items are relevant to each other exactly if their one label is the same."""
+        return self._single and self.judged is None
+
+
+def _check_equal(lengths: dict[str, int]) -> None:
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{n} {what}" for what, n in lengths.items())
+        raise InvalidArrayError(f"There are {shown}. Give as many of each.")

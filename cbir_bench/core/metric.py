@@ -18,8 +18,8 @@ class Quotients(NamedTuple):
 
     Attributes:
         numerator: ``(n_queries,)`` at least 0.
-        denominator: ``(n_queries,)`` what the numerator is for the perfect ranking, or its bound; 0 where
-            a query has nothing relevant.
+        denominator: ``(n_queries,)`` what bounds the numerator, such as that of the perfect ranking; 0
+            where a query has nothing relevant.
     """
 
     numerator: Scores

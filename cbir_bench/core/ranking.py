@@ -11,6 +11,8 @@ from cbir_bench.core.arrays import NO_ITEM
 from cbir_bench.core.errors import InvalidArrayError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Ids
@@ -88,6 +90,16 @@ class Grades:
         order = np.lexsort((-gains, lists.queries))
         return cls(values=gains[order], starts=lists.starts, highest=highest)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Grades]) -> Grades:
+        """Return the gains of consecutive queries, given in parts, as one."""
+        counts = np.concatenate([np.diff(part.starts) for part in parts])
+        return cls(
+            values=np.concatenate([part.values for part in parts]),
+            starts=np.concatenate([[0], np.cumsum(counts)]),
+            highest=parts[0].highest,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PositiveRanks:
@@ -100,6 +112,7 @@ class PositiveRanks:
         depth: how many results of every query were looked at; None for a complete ranking of the base.
         gains: ``(n_found,)`` how relevant the item at each rank is; None where all are alike.
         grades: the gains of all relevant items; given if ``gains`` is.
+        n_removed: the most results of a query that were removed, as junk, before ranks were counted.
     """
 
     ranks: NDArray[np.int64]
@@ -108,6 +121,7 @@ class PositiveRanks:
     depth: int | None
     gains: NDArray[np.float64] | None = None
     grades: Grades | None = None
+    n_removed: int = 0
 
     @classmethod
     def from_hits(
@@ -130,20 +144,38 @@ class PositiveRanks:
             grades: with ``gains``: those of all relevant items.
         """
         n_queries, depth = hits.shape
+        n_removed = 0
         flat = np.flatnonzero(hits)
         starts = np.searchsorted(flat, np.arange(n_queries + 1) * depth)
         ranks = flat - np.repeat(np.arange(n_queries) * depth, np.diff(starts)) + 1
         if removed is not None and removed.any():
             above = np.cumsum(removed, axis=1)
             ranks -= above.ravel()[flat]
-            depth -= int(above[:, -1].max())
+            n_removed = int(above[:, -1].max())
         return cls(
             ranks=ranks.astype(np.int64, copy=False),
             starts=starts.astype(np.int64, copy=False),
             n_relevant=n_relevant,
-            depth=depth,
+            depth=depth - n_removed,
             gains=None if gains is None else gains.ravel()[flat],
             grades=grades,
+            n_removed=n_removed,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[PositiveRanks]) -> PositiveRanks:
+        """Return the ranks of consecutive queries, given in parts of the same depth, as one."""
+        counts = [np.diff(part.starts) for part in parts]
+        gains = [part.gains for part in parts if part.gains is not None]
+        grades = [part.grades for part in parts if part.grades is not None]
+        return cls(
+            ranks=np.concatenate([part.ranks for part in parts]),
+            starts=np.concatenate([[0], np.cumsum(np.concatenate(counts))]),
+            n_relevant=np.concatenate([part.n_relevant for part in parts]),
+            depth=parts[0].depth,
+            gains=np.concatenate(gains) if gains else None,
+            grades=Grades.joined(grades) if grades else None,
+            n_removed=max(part.n_removed for part in parts),
         )
 
     def completed(self) -> PositiveRanks:

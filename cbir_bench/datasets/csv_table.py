@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
 
 from annotated_types import Ge
 
+from cbir_bench.core.component import LATER
 from cbir_bench.core.dataset import Role, Split
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.registry import DATASETS
@@ -44,6 +45,9 @@ class Columns(NamedTuple):
     label: int
     split: int | None
     role: int | None
+    coarse: int | None
+    camera: int | None
+    group: int | None
 
 
 @DATASETS.register("csv")
@@ -69,6 +73,11 @@ class CsvTable:
         split_column: column that says train, val, test, query or gallery; if empty, the one called split,
             if there is one.
         role_column: column that says query or base; if empty, the one called role, if there is one.
+        coarse_column: column of a larger class, for the protocols' option labels = "coarse"; none if empty.
+        camera_column: column of the camera that took the photo; photos of one class by one camera are then
+            junk for each other, unless the protocol keeps them. An empty cell: unknown. None if empty.
+        group_column: column that is the same for near-duplicates, for the protocols' option
+            near_duplicates = "exclude". An empty cell: alone. None if empty.
         delimiter: one character between columns; if empty, it is found in the first line.
         header: whether the first line names the columns; "auto" looks whether it holds a photo's name.
         every: use every n-th row only, counted over all tables from train to test, 1 or more.
@@ -87,6 +96,9 @@ class CsvTable:
     label_separator: str = ""
     split_column: str = ""
     role_column: str = ""
+    coarse_column: str = field(default="", metadata=LATER)
+    camera_column: str = field(default="", metadata=LATER)
+    group_column: str = field(default="", metadata=LATER)
     delimiter: str = ""
     header: Header = "auto"
     every: Annotated[int, Ge(1)] = 1
@@ -156,6 +168,9 @@ class CsvTable:
             label=table.column("2") if label is None else label,
             split=place(self.split_column, _SPLITS),
             role=place(self.role_column, _ROLES),
+            coarse=place(self.coarse_column, ()),
+            camera=place(self.camera_column, ()),
+            group=place(self.group_column, ()),
         )
 
     def _item(self, tree: Source, listed: Listed, row: Row, columns: Columns) -> Item:
@@ -166,9 +181,7 @@ class CsvTable:
         if columns.split is not None:
             part = read_part(table.cell(row, columns.split), where)
         if columns.role is not None:
-            role = read_role(
-                row.cells[columns.role] if columns.role < len(row.cells) else "", where
-            )
+            role = read_role(row.cell(columns.role), where)
             part = Part(part.split, part.role if role == Role.ANY else role)
         return Item(
             written,
@@ -176,6 +189,9 @@ class CsvTable:
             _file(tree, listed.folder, written),
             self._labels(table, row, columns),
             part,
+            coarse="" if columns.coarse is None else table.cell(row, columns.coarse),
+            camera=row.cell(columns.camera),
+            group=row.cell(columns.group),
         )
 
     def _labels(self, table: Table, row: Row, columns: Columns) -> tuple[str, ...]:

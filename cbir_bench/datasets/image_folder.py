@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Lt
 
-from cbir_bench.core.dataset import Split
+from cbir_bench.core.dataset import COARSE, Split
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.registry import DATASETS
 from cbir_bench.datasets.archive import open_tree
 from cbir_bench.datasets.manifests import recognise
 from cbir_bench.datasets.picture_set import Item, OnBadImage, picture_dataset
 from cbir_bench.datasets.pictures import is_picture, suffix
-from cbir_bench.datasets.splits import Part, choose, part_of
+from cbir_bench.datasets.splits import Part, choose, folder_above, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,10 @@ class ImageFolder:
     """Your own photos: ``root/class/photo.jpg`` or ``root/split/class/photo.jpg``.
 
     The class is the path of the photo's folder below the root or the split folder, so that folders may be
-    nested ("shoes/boots"). Folders that hold nothing but one other folder are walked through. Split folders
-    are called train, val, test, query or gallery (training, valid, validation, testing, queries, base,
-    database, index), in any case of letters; query and gallery are the two sides of the test split.
+    nested ("shoes/boots"); then the folder above ("shoes") is its coarse class. Folders that hold nothing
+    but one other folder are walked through. Split folders are called train, val, test, query or gallery
+    (training, valid, validation, testing, queries, base, database, index), in any case of letters; query
+    and gallery are the two sides of the test split.
     Without split folders every photo is in the test split, unless ``train_fraction`` says otherwise.
 
     Attributes:
@@ -72,7 +73,7 @@ class ImageFolder:
         places = self._places([name for name in names if is_picture(name)], str(path))
         parts = self._parts(places)
         manifest = recognise(path)
-        return picture_dataset(
+        data = picture_dataset(
             tree.title,
             [
                 Item(place.file, tree, place.file, (place.label,), part)
@@ -82,6 +83,9 @@ class ImageFolder:
             cache=context.cache,
             notes=[*([manifest.note] if manifest else []), *_ignored(names)],
         )
+        if not any("/" in label for label in data.labels.names):
+            return data
+        return replace(data, more_labels={COARSE: data.labels.renamed(folder_above)})
 
     def _places(self, files: Sequence[str], root: str) -> list[Place]:
         """Return where each of the sampled files lies.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from annotated_types import Ge
 
-from cbir_bench.core.dataset import Split
+from cbir_bench.core.dataset import COARSE, Split
 from cbir_bench.core.errors import DataError
 from cbir_bench.core.hashing import hash_file
 from cbir_bench.core.registry import DATASETS
@@ -16,7 +16,7 @@ from cbir_bench.datasets.download import download
 from cbir_bench.datasets.manifests import find_manifest
 from cbir_bench.datasets.picture_set import Item, picture_dataset
 from cbir_bench.datasets.pictures import is_picture
-from cbir_bench.datasets.splits import Part
+from cbir_bench.datasets.splits import Part, folder_above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,8 @@ class Omniglot:
     """1,623 handwritten characters of 50 alphabets, 20 drawings each, 105 x 105 pixels, black on white.
 
     The 964 characters of the "background" set are for training, the 659 of the "evaluation" set, from
-    other alphabets, for the test. A class is an alphabet with a character ("Greek/character07").
+    other alphabets, for the test. A class is an alphabet with a character ("Greek/character07"), a coarse
+    class the alphabet.
 
     Attributes:
         root: folder of the two official archives, relative to a data folder; they may also lie in a data
@@ -62,9 +63,10 @@ class Omniglot:
             found = _items(path, _SPLITS[file.name])
             notes += _strange(path, file, len(found))
             items += found
-        return picture_dataset(
-            "omniglot", items[:: self.every], on_bad_image="stop", cache=context.cache, notes=notes
+        data = picture_dataset(
+            "omniglot", items[:: self.every], on_bad_image=None, cache=context.cache, notes=notes
         )
+        return replace(data, more_labels={COARSE: data.labels.renamed(folder_above)})
 
     def _find(self, file: ManifestFile, manifest: Manifest, context: DataContext) -> Path:
         for path in (f"{self.root}/{file.name}", file.name):

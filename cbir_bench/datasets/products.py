@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
 import numpy as np
 from annotated_types import Ge, Le
 
-from cbir_bench.core.dataset import Dataset, LabelSets, Role, Split
+from cbir_bench.core.dataset import COARSE, Dataset, LabelSets, Role, Split
 from cbir_bench.core.hashing import key_of
 from cbir_bench.core.registry import DATASETS
 from cbir_bench.datasets.scene import Level, photograph
@@ -71,8 +71,8 @@ class Products:
     """Photographs of invented products; an image is a pure function of seed, class, view, size and level.
 
     Every family has four variants that share shape, texture and layout and differ in colours and
-    details. Classes and whole families of the splits are disjoint. Views differ in perspective,
-    rotation, scale, lamp, shading, clutter, occlusion, focus and noise.
+    details; the family is the coarse class. Classes and whole families of the splits are disjoint. Views
+    differ in perspective, rotation, scale, lamp, shading, clutter, occlusion, focus and noise.
 
     Attributes:
         n_train_classes: instance classes to train with.
@@ -103,12 +103,14 @@ class Products:
             for split, n in zip(Split, counts, strict=True)
             for place in range(n)
         )
+        labels = LabelSets.of(p.label for p in products for _ in range(self.n_views))
         return Dataset(
             name="products",
             ids=tuple(
                 f"class{p.number:05d}/view{v:03d}" for p in products for v in range(self.n_views)
             ),
-            labels=LabelSets.of(p.label for p in products for _ in range(self.n_views)),
+            labels=labels,
+            more_labels={COARSE: labels.renamed(lambda label: label.partition("-")[0])},
             splits=np.repeat(splits, self.n_views),
             roles=np.full(len(products) * self.n_views, Role.ANY, np.int8),
             images=Photographs(

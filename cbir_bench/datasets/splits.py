@@ -69,6 +69,11 @@ def read_role(name: str, where: str) -> Role:
     return ROLES.get(wanted, Role.ANY)
 
 
+def folder_above(label: str) -> str:
+    """Return the folder that a class's folder lies in, or the class itself where it lies in none."""
+    return label.rpartition("/")[0] or label
+
+
 def choose(names: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """Return a share of the names, rounded down, in an order that the seed alone decides.
 

@@ -24,6 +24,10 @@ class Row(NamedTuple):
     line: int
     cells: tuple[str, ...]
 
+    def cell(self, place: int | None) -> str:
+        """Return a cell that may be empty; so it is in a shorter row, and in a column that is None."""
+        return self.cells[place] if place is not None and place < len(self.cells) else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:

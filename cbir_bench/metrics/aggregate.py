@@ -1,22 +1,26 @@
-"""From rankings to numbers: every metric per query, its mean over queries, and the mean's interval."""
+"""From rankings to numbers: every metric per query, its averages over queries, and their intervals."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
 from cbir_bench.core.errors import UndefinedMetricError
 from cbir_bench.core.record import MetricValue
-from cbir_bench.metrics.bootstrap import mean_intervals
+from cbir_bench.metrics.averages import average
 from cbir_bench.metrics.names import MetricName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cbir_bench.core.arrays import Scores
     from cbir_bench.core.metric import Quotients
     from cbir_bench.core.ranking import PositiveRanks
+
+
+__all__ = ["Evaluation", "NeighbourRanks", "average", "evaluate"]
 
 
 class NeighbourRanks(Protocol):
@@ -48,6 +52,8 @@ def evaluate(
     names: Iterable[str | MetricName],
     positives: PositiveRanks,
     *,
+    classes: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
     neighbours: NeighbourRanks | None = None,
     complete: Mapping[str, Quotients] | None = None,
     seed: int = 0,
@@ -57,6 +63,9 @@ def evaluate(
     Args:
         names: what to compute.
         positives: ranks of the relevant items.
+        classes: ``(n_queries,)`` the class of each query, for the mean of class means.
+        clusters: ``(n_queries,)`` queries of one cluster depend on each other, so that intervals are over
+            clusters; None if each stands for itself.
         neighbours: for the metrics of neighbours; without it they have no value.
         complete: quotients of the complete ranking (``metrics.complete.complete_quotients``) by name, taken
             where ``positives`` is cut too early for a metric.
@@ -64,6 +73,14 @@ def evaluate(
 
     Raises:
         UnknownNameError, SettingError: if a name is no metric's.
+        InvalidArrayError: if classes or clusters are more or fewer than the queries.
+
+    >>> import numpy as np
+    >>> from cbir_bench.core.ranking import PositiveRanks
+    >>> hits = np.array([[True, False, True], [False, False, True]])
+    >>> values, _ = evaluate(["hit_rate@1", "mrr@3"], PositiveRanks.from_hits(hits, np.array([2, 1])))
+    >>> {name: round(value.mean, 3) for name, value in values.items()}
+    {'hit_rate@1': 0.5, 'mrr@3': 0.667}
     """
     found: dict[str, Quotients] = {}
     reasons: dict[str, str] = {}
@@ -76,9 +93,32 @@ def evaluate(
                 found[str(name)] = complete[str(name)]
             else:
                 reasons[str(name)] = str(error)
-    values = average({name: one.scores for name, one in found.items()}, seed=seed)
+    units = _Units(positives.n_relevant, classes, clusters, seed)
+    values = units.average({name: found[str(name)] for name in parsed if str(name) in found})
     values |= {name: MetricValue(mean=None, undefined=why) for name, why in reasons.items()}
     return Evaluation(values={str(name): values[str(name)] for name in parsed}, quotients=found)
+
+
+class _Units(NamedTuple):
+    """What averages and intervals are taken over, besides the queries."""
+
+    n_relevant: NDArray[np.int64]
+    classes: NDArray[np.int64] | None
+    clusters: NDArray[np.int64] | None
+    seed: int
+
+    def average(self, quotients: Mapping[MetricName, Quotients]) -> dict[str, MetricValue]:
+        """Return all averages; metrics of neighbours know no relevant items that could be weights."""
+        values: dict[str, MetricValue] = {}
+        for of_neighbours, weights in ((False, self.n_relevant), (True, None)):
+            values |= average(
+                {str(n): q for n, q in quotients.items() if n.of_neighbours == of_neighbours},
+                n_relevant=weights,
+                classes=self.classes,
+                clusters=self.clusters,
+                seed=self.seed,
+            )
+        return values
 
 
 def _quotients(
@@ -92,44 +132,3 @@ def _quotients(
             "Pass them to evaluate()."
         )
     return name.quotients(neighbours.positives(name.k))
-
-
-def average(scores: Mapping[str, Scores], *, seed: int = 0) -> dict[str, MetricValue]:
-    """Return the macro average of each metric: the mean over queries, each of the same weight.
-
-    Queries for which a metric is NaN are left out and counted, never averaged as 0.
-
-    Args:
-        scores: ``(n_queries,)`` values by name.
-        seed: of the bootstrap.
-    """
-    alike: dict[bytes, list[str]] = {}
-    for name, column in scores.items():
-        alike.setdefault(np.isnan(column).tobytes(), []).append(name)
-    values: dict[str, MetricValue] = {}
-    for names in alike.values():
-        values |= _average_alike({name: scores[name] for name in names}, seed)
-    return {name: values[name] for name in scores}
-
-
-def _average_alike(scores: dict[str, Scores], seed: int) -> dict[str, MetricValue]:
-    """Return the averages of metrics that are defined for the same queries."""
-    table = np.stack(list(scores.values()))
-    defined = np.ascontiguousarray(table[:, ~np.isnan(table[0])])
-    n_queries, n_left_out = defined.shape[1], table.shape[1] - defined.shape[1]
-    if not n_queries:
-        why = "None of the queries has anything to find in the base. Check labels and protocol."
-        nothing = MetricValue(mean=None, n_left_out=n_left_out, undefined=why)
-        return dict.fromkeys(scores, nothing)
-    means = defined.mean(axis=1)
-    low, high = mean_intervals(defined, seed=seed)
-    return {
-        name: MetricValue(
-            mean=float(means[i]),
-            low=float(low[i]) if n_queries > 1 else None,
-            high=float(high[i]) if n_queries > 1 else None,
-            n_queries=n_queries,
-            n_left_out=n_left_out,
-        )
-        for i, name in enumerate(scores)
-    }

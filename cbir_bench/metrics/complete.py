@@ -1,33 +1,39 @@
 """Ranks of the relevant items in complete rankings, which are never stored.
 
-A block of queries at a time: one float32 matrix product, then for every relevant item the number of base
-items above it. Memory is bounded by the block; the numbers depend neither on its size nor on threads (see
-``metrics.similarity``). Ties go by id ascending.
+Tiles of a float32 matrix product, and for every relevant item the number of base items above it. Memory is
+bounded; the numbers depend neither on it nor on threads or device, because the order is that of float64
+similarities wherever float32 could err (see ``metrics.similarity``). Ties go by id ascending. Three ways lead
+to the same ranks: NumPy alone for few items, compiled loops for many, and torch where there is a GPU.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
+from cbir_bench.core.errors import SettingError
 from cbir_bench.core.metric import Quotients
-from cbir_bench.core.ranking import PositiveRanks
+from cbir_bench.core.ranking import Grades, PositiveRanks
 from cbir_bench.metrics.names import MetricName
-from cbir_bench.metrics.similarity import BLOCK_BYTES, leave_out_self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from numpy.typing import NDArray
-
-    from cbir_bench.core.arrays import Ids
     from cbir_bench.core.ground_truth import GroundTruth
-    from cbir_bench.core.item_lists import ItemLists
+    from cbir_bench.metrics.counting.ranked import Ranked
     from cbir_bench.metrics.similarity import Similarities
 
-_BYTES_PER_SCORE = 4
-_BYTES_PER_PAIR = 64
+Device: TypeAlias = Literal["auto", "numpy", "cpu", "cuda"]
+"""numpy: without compiled loops; auto: cuda for much work where there is one, numpy for little, else cpu."""
+
+MEMORY_BYTES: Final = 512 << 20
+"""What counting may hold at once by default, beyond vectors and ranks."""
+_COMPILED_FROM: Final = 100_000_000
+"""Pairs of a query and a base item from which loading compiled loops is worth its second."""
+_CUDA_FROM: Final = 5_000_000_000
+_PAIRS_AT_ONCE: Final = 1 << 20
 
 
 def complete_quotients(
@@ -35,7 +41,9 @@ def complete_quotients(
     similarities: Similarities,
     truth: GroundTruth,
     *,
-    block_bytes: int = BLOCK_BYTES,
+    memory_bytes: int = MEMORY_BYTES,
+    device: Device = "auto",
+    on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Quotients]:
     """Return ``(n_queries,)`` quotients of each metric over the complete exact ranking, by name.
 
@@ -43,15 +51,23 @@ def complete_quotients(
         names: metrics of relevant items.
         similarities: of the protocol's queries and base.
         truth: the protocol's queries, base and relevance.
-        block_bytes: memory for a block of similarities.
+        memory_bytes: what counting may hold at once, beyond vectors and answers.
+        device: what counts; the numbers are the same.
+        on_progress: called now and then with the share that is done, from 0 to 1.
 
     Raises:
-        UnknownNameError, SettingError: if a name is no metric's.
+        UnknownNameError, SettingError: if a name is no metric's, or the device is not there.
     """
     parsed = [MetricName.parse(name) if isinstance(name, str) else name for name in names]
     blocks = [
         [name.quotients(positives) for name in parsed]
-        for positives in complete_blocks(similarities, truth, block_bytes=block_bytes)
+        for positives in complete_blocks(
+            similarities,
+            truth,
+            memory_bytes=memory_bytes,
+            device=device,
+            on_progress=on_progress,
+        )
     ]
     return {
         str(name): Quotients(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
@@ -60,98 +76,104 @@ def complete_quotients(
 
 
 def complete_ranks(
-    similarities: Similarities, truth: GroundTruth, *, block_bytes: int = BLOCK_BYTES
+    similarities: Similarities,
+    truth: GroundTruth,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    device: Device = "auto",
 ) -> PositiveRanks:
     """Return the ranks of every relevant item of every query: 8 bytes for each of them.
 
     Args: as for ``complete_quotients``.
     """
-    blocks = list(complete_blocks(similarities, truth, block_bytes=block_bytes))
-    counts = np.concatenate([np.diff(block.starts) for block in blocks])
-    return PositiveRanks(
-        ranks=np.concatenate([block.ranks for block in blocks]),
-        starts=np.concatenate([[0], np.cumsum(counts)]),
-        n_relevant=truth.n_relevant,
-        depth=None,
-    )
+    blocks = list(complete_blocks(similarities, truth, memory_bytes=memory_bytes, device=device))
+    return PositiveRanks.joined(blocks)
 
 
 def complete_blocks(
-    similarities: Similarities, truth: GroundTruth, *, block_bytes: int = BLOCK_BYTES
+    similarities: Similarities,
+    truth: GroundTruth,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    device: Device = "auto",
+    on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[PositiveRanks]:
     """Yield the ranks of consecutive queries' relevant items.
 
     Args: as for ``complete_quotients``.
     """
-    for rows, block in similarities.blocks(_rows_at_once(truth, block_bytes)):
-        leave_out_self(block, truth.self_ids[rows])
-        pairs = truth.relevant_items(rows)
-        yield PositiveRanks(
-            ranks=_block_ranks(block, rows.start, pairs, similarities),
-            starts=pairs.starts,
-            n_relevant=truth.n_relevant[rows],
-            depth=None,
-        )
+    ordered = truth.graded or (truth.judged is not None and truth.judged.gains is not None)
+    way = _way(similarities, truth, device)
+    for ranked in way(
+        similarities, truth, ordered=ordered, memory_bytes=memory_bytes, on_progress=on_progress
+    ):
+        for rows in _pieces(ranked):
+            yield _positives(ranked, rows, truth)
 
 
-def _rows_at_once(truth: GroundTruth, block_bytes: int) -> int:
-    most = int(np.max(truth.n_relevant, initial=0))
-    per_row = _BYTES_PER_SCORE * len(truth.base_rows) + _BYTES_PER_PAIR * most
-    return max(1, block_bytes // per_row)
+def _way(
+    similarities: Similarities, truth: GroundTruth, device: Device
+) -> Callable[..., Iterator[Ranked]]:
+    """Return what counts on a device."""
+    n_pairs = len(similarities.queries) * len(similarities.base)
+    if device == "auto":
+        device = "numpy" if n_pairs < _COMPILED_FROM else "cpu"
+        if n_pairs >= _CUDA_FROM and _has_cuda():
+            device = "cuda"
+    if device == "cuda":
+        if not _has_cuda():
+            raise SettingError('There is no CUDA device here. Use "cpu", or "auto".')
+        from cbir_bench.metrics.counting.on_device import ranked_on_device
+
+        return ranked_on_device
+    if device == "cpu":
+        from cbir_bench.metrics.counting.tiles import ranked_in_tiles, takes_too_many
+
+        if not takes_too_many(truth):
+            return ranked_in_tiles
+    from cbir_bench.metrics.counting.plain import ranked_plainly
+
+    return ranked_plainly
 
 
-def _block_ranks(
-    block: NDArray[np.float32], first: int, pairs: ItemLists, similarities: Similarities
-) -> NDArray[np.int64]:
-    """Return the ranks of all pairs of a block whose first row is query ``first``."""
-    ranks = np.empty(len(pairs.items), np.int64)
-    for row, scores in enumerate(block):
-        mine = slice(pairs.starts[row], pairs.starts[row + 1])
-        if mine.start == mine.stop:
-            continue
-        query = first + row
+def _has_cuda() -> bool:
+    """Return whether torch finds a GPU; torch is loaded only where there is a driver for one."""
+    if not Path("/dev/nvidiactl").exists():
+        return False
+    import torch
 
-        def exact(ids: Ids, query: int = query) -> NDArray[np.float64]:
-            return similarities.exact(np.full(len(ids), query), ids)
-
-        ranks[mine] = row_ranks(scores, pairs.items[mine], 2 * similarities.error[query], exact)
-    return ranks
+    return bool(torch.cuda.is_available())
 
 
-def row_ranks(
-    scores: NDArray[np.float32],
-    items: Ids,
-    band: np.float32,
-    exact: Callable[[Ids], NDArray[np.float64]],
-) -> NDArray[np.int64]:
-    """Return the ranks, ascending, of some items among all, by similarity, then by id.
-
-    Args:
-        scores: ``(n_base,)`` float32 similarities of one query; minus infinity is no candidate.
-        items: ids whose ranks are wanted.
-        band: items whose scores differ by more than this are in the order of their scores.
-        exact: gives the float64 similarities of ids, for those that differ by less.
-    """
-    lower, upper = scores[items] - band, scores[items] + band
-    candidates = np.flatnonzero(scores >= lower.min())
-    values = scores[candidates]
-    ordered = np.sort(values)
-    below = np.searchsorted(ordered, lower, side="left")
-    above = np.searchsorted(ordered, upper, side="right")
-    crowded = above - below > 1
-    if not crowded.any():
-        return np.sort(len(ordered) - above + 1)
-    unclear = _covered(below[crowded], above[crowded], len(ordered))
-    ids = np.sort(candidates[np.argsort(values)[unclear]])
-    clear_above = np.concatenate([np.cumsum(~unclear[::-1])[::-1], [0]])[above]
-    unclear_above = np.concatenate([np.cumsum(unclear[::-1])[::-1], [0]])[above]
-    places = np.empty(len(ids), np.int64)
-    places[np.lexsort((ids, -exact(ids)))] = np.arange(len(ids))
-    unclear_above[crowded] = places[np.searchsorted(ids, items[crowded])]
-    return np.sort(clear_above + unclear_above + 1)
+def _pieces(ranked: Ranked) -> Iterator[slice]:
+    """Yield consecutive queries of an answer with few enough ranks for a metric's intermediate arrays."""
+    n, start = len(ranked.starts) - 1, 0
+    while start < n:
+        limit = ranked.starts[start] + _PAIRS_AT_ONCE
+        stop = max(start + 1, int(np.searchsorted(ranked.starts, limit, side="right")) - 1)
+        yield slice(start, min(stop, n))
+        start = stop
 
 
-def _covered(starts: NDArray[np.int64], stops: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
-    """Return ``(n,)`` True for every number in one of the half-open ranges."""
-    steps = np.bincount(starts, minlength=n + 1) - np.bincount(stops, minlength=n + 1)
-    return np.cumsum(steps)[:n] > 0
+def _positives(ranked: Ranked, piece: slice, truth: GroundTruth) -> PositiveRanks:
+    """Return the ranks of some queries of an answer, with gains where they differ."""
+    first = ranked.rows.start
+    rows = slice(first + piece.start, first + piece.stop)
+    starts = ranked.starts[piece.start : piece.stop + 1]
+    inside = slice(starts[0], starts[-1])
+    gains = grades = None
+    if ranked.items is not None:
+        lists = truth.relevant_items(rows)
+        grades = Grades.of(lists, truth.highest_gain)
+        by_item = np.ones(len(lists.items)) if lists.gains is None else lists.gains
+        # Sorting the answer by query and item puts it in the order of the lists.
+        gains = np.empty(len(lists.items))
+        gains[np.lexsort((ranked.items[inside], lists.queries))] = by_item
+    return PositiveRanks(
+        ranks=ranked.ranks[inside],
+        starts=starts - starts[0],
+        n_relevant=truth.n_relevant[rows],
+        depth=None,
+        gains=gains,
+        grades=grades,
+    )

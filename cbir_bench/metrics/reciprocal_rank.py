@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 @METRICS.register("mrr")
 def reciprocal_rank(positives: PositiveRanks, k: int | None) -> Quotients:
-    """1 / rank of the first relevant item; ``mrr@k`` is 0 where that rank is above k."""
+    """1 / rank of the first relevant item; ``mrr@k`` is 0 where that rank is above k.
+
+    >>> import numpy as np
+    >>> from cbir_bench.core.ranking import PositiveRanks
+    >>> hits = np.array([[False, True, True], [False, False, True]])
+    >>> reciprocal_rank(PositiveRanks.from_hits(hits, np.array([2, 2])), 2).scores
+    array([0.5, 0. ])
+    """
     first = place_of(positives) == 1
     if k is None:
         need_complete("mrr", positives)

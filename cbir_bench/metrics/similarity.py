@@ -30,6 +30,9 @@ BLOCK_BYTES: Final = 64 << 20
 _UNIT_ROUNDOFF: Final = 2.0**-24
 _EXTRA_ROUNDINGS: Final = 6
 """Roundings beyond one per dimension: norms, differences, the band's own ends."""
+_SMALLEST: Final = 2.0**-126
+"""What a product may lose where it underflows, on machines that flush to zero as well."""
+_LANES: Final = 8
 _EXACT_BYTES: Final = 16 << 20
 
 
@@ -76,7 +79,7 @@ class Similarities:
     def error(self) -> NDArray[np.float32]:
         """``(n_queries,)`` by how much a value of ``blocks`` may be off, whoever computes it."""
         roundings = (self.base.shape[1] + _EXTRA_ROUNDINGS) * _UNIT_ROUNDOFF
-        bound = self._scale * roundings / (1 - roundings)
+        bound = self._scale * roundings / (1 - roundings) + self.base.shape[1] * _SMALLEST
         rounded_up: NDArray[np.float32] = np.nextafter(bound.astype(np.float32), np.float32(np.inf))
         return rounded_up
 
@@ -97,7 +100,7 @@ class Similarities:
             queries = self.queries[rows]
             np.matmul(queries + queries if self.space == "l2" else queries, self.base.T, out=block)
             if self.space == "l2":
-                block -= self._base_squares.astype(np.float32)
+                block -= self.base_squares.astype(np.float32)
             yield rows, block
 
     def exact(self, queries: NDArray[np.int64], ids: Ids) -> NDArray[np.float64]:
@@ -115,24 +118,37 @@ class Similarities:
             right = self.base[ids[part]].astype(np.float64)
             if self.space == "l2":
                 left -= right
-                values[part] = -np.einsum("ij,ij->i", left, left)
+                values[part] = _added(-(left * left))
             else:
-                values[part] = np.einsum("ij,ij->i", left, right)
+                values[part] = _added(left * right)
         return values
 
     @cached_property
-    def _base_squares(self) -> NDArray[np.float64]:
+    def base_squares(self) -> NDArray[np.float64]:
+        """``(n_base,)`` squared lengths."""
         return _squares(self.base)
 
     @cached_property
     def _longest(self) -> float:
-        return float(np.sqrt(self._base_squares.max(initial=0.0)))
+        return float(np.sqrt(self.base_squares.max(initial=0.0)))
 
     @cached_property
     def _scale(self) -> NDArray[np.float64]:
         """``(n_queries,)`` the largest magnitude that the terms of a similarity can add up to."""
         products: NDArray[np.float64] = np.sqrt(_squares(self.queries)) * self._longest
         return 2 * products + self._longest**2 if self.space == "l2" else products
+
+
+def _added(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(n,)`` the sum of each row in eight lanes, as ``metrics.kernels`` adds it."""
+    n, dim = terms.shape
+    sums = np.zeros((_LANES, n))
+    for first in range(0, dim, _LANES):
+        lanes = terms[:, first : first + _LANES].T
+        sums[: len(lanes)] += lanes
+    a, b, c, d, e, f, g, h = sums
+    total: NDArray[np.float64] = ((a + e) + (c + g)) + ((b + f) + (d + h))
+    return total
 
 
 def leave_out_self(block: NDArray[np.float32], self_ids: Ids) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import RecordError
-from cbir_bench.core.record import BuildCost, Latency, Record
+from cbir_bench.core.record import BuildCost, Estimate, Latency, MetricValue, Record
 from cbir_bench.records.plan import read_plan
 from cbir_bench.records.store import RecordStore
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 COMPONENTS: Final = ("dataset", "model", "quantizer", "index", "reranker", "protocol")
 _LATENCY: Final = tuple(f.name for f in fields(Latency))
 _BUILD: Final = tuple(f.name for f in fields(BuildCost) if f.name != "build_key")
+_AVERAGES: Final = ("by_class", "micro", "weighted")
+_COUNTS: Final = ("n_queries", "n_classes", "n_left_out")
+_NOT_MEASURED: Final = MetricValue(mean=None, undefined="not measured")
 _NAN: Final = math.nan
 
 
@@ -53,7 +56,8 @@ def read_run(run_folder: Path) -> Run:
     the same with ``_use`` (registered names); ``space``, ``k``, ``n_threads``, ``n_base``,
     ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``, ``prepare_seconds``,
     ``prepare_bytes``; all fields of ``Latency`` and ``BuildCost``; for every metric ``M`` the columns
-    ``M``, ``M.low``, ``M.high``, ``M.n_queries``, ``M.n_left_out``, ``M.undefined``; and the objects
+    ``M``, ``M.low``, ``M.high`` (the macro average), the same for ``M.by_class``, ``M.micro`` and
+    ``M.weighted``, ``M.n_queries``, ``M.n_classes``, ``M.n_left_out``, ``M.undefined``; and the objects
     ``environment`` and ``warnings``. What a trial does not have is NaN.
 
     Raises:
@@ -101,8 +105,9 @@ def _row_columns() -> tuple[str, ...]:
 
 
 def _columns_of(metric: str) -> tuple[str, ...]:
-    parts = ("low", "high", "n_queries", "n_left_out", "undefined")
-    return (metric, *(f"{metric}.{part}" for part in parts))
+    averages = (metric, *(f"{metric}.{average}" for average in _AVERAGES))
+    numbers = [f"{average}{end}" for average in averages for end in ("", ".low", ".high")]
+    return (*numbers, *(f"{metric}.{part}" for part in (*_COUNTS, "undefined")))
 
 
 def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
@@ -125,13 +130,17 @@ def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
 def _metric_columns(record: Record, metrics: Iterable[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name in metrics:
-        value = record.metrics.get(name)
-        numbers = (value.mean, value.low, value.high) if value else (None, None, None)
-        counts = (value.n_queries, value.n_left_out) if value else (0, 0)
-        reason = value.undefined if value else "not measured"
-        values = (*map(_number, numbers), *counts, reason)
-        row |= dict(zip(_columns_of(name), values, strict=True))
+        value = record.metrics.get(name, _NOT_MEASURED)
+        macro = (value.mean, value.low, value.high)
+        others = [_ends(getattr(value, average)) for average in _AVERAGES]
+        numbers = [_number(number) for ends in (macro, *others) for number in ends]
+        counts = [getattr(value, count) for count in _COUNTS]
+        row |= dict(zip(_columns_of(name), [*numbers, *counts, value.undefined], strict=True))
     return row
+
+
+def _ends(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    return (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
 
 
 def _number(value: float | None) -> float:

@@ -162,7 +162,8 @@ class Part:
         if _is_exact(trial):
             labels = tuple(str(name) for name in names if not name.of_neighbours)
             complete = self._complete(labels)
-        return evaluate(names, positives, neighbours=found, complete=complete)
+        classes = self.truth.classes
+        return evaluate(names, positives, classes=classes, neighbours=found, complete=complete)
 
     def _neighbours(self, k: int) -> ExactNeighbours:
         """Return the neighbours under the frozen vectors, before any quantiser."""

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbir_bench.core.dataset import Split
 from cbir_bench.core.errors import UndefinedMetricError
 from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.metrics.names import MetricName
-from cbir_bench.protocols.summary import summarise
+from cbir_bench.protocols.summary import group_note, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cbir_bench.core.ground_truth import GroundTruth
+    from cbir_bench.protocols.summary import TruthSummary
     from cbir_bench.run.plan import Opened, Plan
 
 
@@ -31,23 +33,49 @@ def _notes(opened: Opened, plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield where in a data set something is to be known (empty for all of it), and what."""
     for note in opened.data.notes:
         yield "", note
+    if opened.data.groups is not None:
+        yield "", group_note(opened.data.groups[opened.data.rows(Split.TEST)])
     for protocol, truth in opened.truths.items():
-        for note in [*summarise(truth).notes(), *_undefined(truth, plan)]:
+        size = summarise(truth)
+        for note in [*size.notes(), *_undefined(truth, plan), *_shortened(truth, size, plan)]:
             yield f", {protocol}", note
 
 
 def _undefined(truth: GroundTruth, plan: Plan) -> Iterator[str]:
     """Yield why a metric will have a value under exact search only."""
+    yield from _refusals(truth, plan, min(plan.suite.ks)).values()
+
+
+def _shortened(truth: GroundTruth, size: TruthSummary, plan: Plan) -> Iterator[str]:
+    """Yield which metrics may lose their value to junk that is found and removed."""
+    least = min(plan.suite.ks)
+    if not size.most_junk or least >= size.n_base:
+        return
+    left = max(0, least - size.most_junk)
+    names = _refusals(truth, plan, left).keys() - _refusals(truth, plan, least).keys()
+    if names:
+        shown = ", ".join(name for name in plan.suite.metrics if name in names)
+        enough = min(least + size.most_junk, size.n_base - truth.leave_one_out)
+        yield (
+            f"{shown} may have no value: rankings of k = {least} results lose up to {size.most_junk} of them "
+            f"to junk. Set k = {enough} or more in the suite's [search] table."
+        )
+
+
+def _refusals(truth: GroundTruth, plan: Plan, depth: int) -> dict[str, str]:
+    """Return why metrics have no value where all rankings are of some depth, by name."""
     nothing_found = PositiveRanks(
         ranks=np.empty(0, np.int64),
         starts=np.zeros(len(truth.n_relevant) + 1, np.int64),
         n_relevant=truth.n_relevant,
-        depth=min(plan.suite.ks),
+        depth=depth,
     )
+    reasons: dict[str, str] = {}
     for name in map(MetricName.parse, plan.suite.metrics):
-        if name.of_neighbours or name.metric == "ap":
+        if name.of_neighbours or str(name) == "ap":
             continue  # everybody expects ap to need the complete ranking; the report says so, too
         try:
             name.scores(nothing_found)
         except UndefinedMetricError as error:
-            yield str(error)
+            reasons[str(name)] = str(error)
+    return reasons

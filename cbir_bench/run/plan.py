@@ -15,6 +15,7 @@ from cbir_bench.core.registry import DATASETS, INDEXES, RERANKERS
 from cbir_bench.core.trial import Trial
 from cbir_bench.protocols import PROTOCOLS
 from cbir_bench.run.artefacts import artefact_of
+from cbir_bench.run.near_duplicates import with_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,6 +97,8 @@ def make_plan(suite: Suite, places: Places) -> Plan:
 
 def _open(setting: Setting, suite: Suite, places: Places) -> Opened:
     data = create(DATASETS, setting.use, setting.values).open(places.context)
+    if any(p.values.get("near_duplicates") == "exclude" for p in suite.protocols):
+        data = with_groups(data, places.context.cache)
     rows = data.rows(Split.TEST)
     truths = {p: PROTOCOLS[p.use](**p.values).ground_truth(data, rows) for p in suite.protocols}
     return Opened(setting=setting, data=data, truths=truths)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir_bench.core.component import create, help_texts, setting_of
+from cbir_bench.core.component import LATER, create, help_texts, setting_of
 from cbir_bench.core.dataset import DataContext, Dataset
 from cbir_bench.core.registry import DATASETS
 
@@ -19,7 +19,9 @@ OPTIONS = {
     "csv": {"table": "photos/list.csv"},
     "digits": {"scale": 1},
     "image_folder": {"root": "photos"},
+    "market1501": {"root": "market"},
     "omniglot": {"fetch": False},
+    "revisited_oxford_paris": {},
     "products": {"n_train_classes": 2, "n_test_classes": 2, "n_views": 2, "size": 24},
 }
 """What each reader needs to open something small."""
@@ -40,6 +42,16 @@ def context(tmp_path_factory) -> DataContext:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(seed))
     (root / "photos" / "list.csv").write_text("path,label\ncat/1.png,cat\ndog/3.png,dog\n")
+    for seed, name in enumerate(("query/0001_c1s1_1_00", "bounding_box_test/0001_c2s1_1_00")):
+        path = root / "market" / f"{name}.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(png(seed))
+    (root / "roxford5k" / "jpg").mkdir(parents=True)
+    for seed, name in enumerate(("ashmolean_1", "ashmolean_2")):
+        (root / "roxford5k" / "jpg" / f"{name}.jpg").write_bytes(png(seed))
+    judged = {"bbx": [1, 1, 6.4, 5], "easy": [0], "hard": [], "junk": []}
+    listed = {"imlist": ["ashmolean_1"], "qimlist": ["ashmolean_2"], "gnd": [judged]}
+    (root / "roxford5k" / "gnd_roxford5k.pkl").write_bytes(pickle.dumps(listed))
     for top in ("images_background", "images_evaluation"):
         with zipfile.ZipFile(root / f"{top}.zip", "w") as archive:
             for drawing in range(3):
@@ -83,7 +95,8 @@ def test_every_option_has_a_type_a_default_and_help(name):
     assert set(options) <= set(hints)
     assert list(help_texts(reader)) == options
     assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(reader))
-    assert setting_of(name, reader()).values.keys() == set(options)
+    always = {field.name for field in dataclasses.fields(reader) if field.metadata != LATER}
+    assert setting_of(name, reader()).values.keys() == always
 
 
 def test_columns_fit_and_ids_are_unique(dataset):

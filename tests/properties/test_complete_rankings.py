@@ -46,7 +46,7 @@ def test_ranks_are_exact(search, block_bytes):
     """Ties by id; differences below the resolution of float32 are no ties."""
     similarities, truth = search
 
-    actual = complete_ranks(similarities, truth, block_bytes=block_bytes)
+    actual = complete_ranks(similarities, truth, memory_bytes=block_bytes)
 
     for q, own in enumerate(truth.self_ids):
         relevant = set(np.flatnonzero(truth.relevant(q)).tolist())
@@ -84,6 +84,6 @@ def test_blocks_of_any_size_give_identical_ranks(space, seed, block_bytes):
     )
     similarities = Similarities.of(vectors, truth, space)
 
-    actual = complete_ranks(similarities, truth, block_bytes=block_bytes)
+    actual = complete_ranks(similarities, truth, memory_bytes=block_bytes)
 
     np.testing.assert_array_equal(actual.ranks, complete_ranks(similarities, truth).ranks)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Literal, get_args
 
 import pytest
 from annotated_types import Ge
 
 from cbir_bench.core.component import (
+    LATER,
     Setting,
     create,
     describe,
@@ -112,3 +113,16 @@ def test_help_texts_are_those_of_the_docstring():
         "m": "links per item, at least 2.",
         "mode": "how it is built: fast is good enough for most.",
     }
+
+
+@pytest.mark.parametrize(("value", "options"), [(1, '{"m":2}'), (3, '{"later":3,"m":2}')])
+def test_an_option_that_came_later_leaves_old_keys_as_they_are(value, options):
+    """At its default it is left out, so that records made before it are still found."""
+    grown = make_dataclass(
+        "Grown", [("m", int, 2), ("later", int, field(default=1, metadata=LATER))]
+    )
+
+    actual = setting_of("grown", grown(later=value))
+
+    assert actual.options == options
+    assert grown(**actual.values) == grown(later=value)

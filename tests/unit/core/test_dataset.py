@@ -92,6 +92,40 @@ def test_rows_of_a_split_are_ascending():
     assert dataset("abcd", splits=[2, 0, 1, 2]).rows(Split.TEST).tolist() == [0, 3]
 
 
+@given(sets=label_sets)
+def test_coarser_labels_are_the_renamed_ones(sets):
+    """Labels that get one name are one; each item keeps what its labels became."""
+    actual = LabelSets.of(sets).renamed(lambda name: name[0])
+
+    assert names_of(actual) == [{name[0] for name in one} for one in sets]
+    assert list(actual.names) == sorted({name[0] for one in sets for name in one})
+
+
+def test_labels_are_found_by_name():
+    """The data set's own are the fine ones; a typo is told with the nearest name."""
+    coarse = LabelSets.of("xxy")
+    data = dataset("abc", more_labels={"coarse": coarse})
+
+    assert data.labels_called("fine") is data.labels
+    assert data.labels_called("coarse") is coarse
+    with pytest.raises(DataError, match=r"'corse'. Did you mean 'coarse'\? Known: fine, coarse"):
+        data.labels_called("corse")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"cameras": np.zeros(3, np.int64)},
+        {"groups": np.zeros(3, np.int64)},
+        {"more_labels": {"coarse": LabelSets.of("xyz")}},
+    ],
+)
+def test_what_is_known_of_items_is_known_of_all(more):
+    """A camera too many would be another item's."""
+    with pytest.raises(DataError, match=r"different length: \[2, 3\]"):
+        dataset("ab", **more)
+
+
 def test_files_are_looked_up_in_order(tmp_path):
     """The first folder that has it wins; an absolute path is itself."""
     for name in ("first", "second"):

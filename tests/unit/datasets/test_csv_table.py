@@ -76,6 +76,42 @@ def test_several_labels_in_a_cell(photos):
     assert labels(dataset) == [["red", "shoe"], ["shoe"]]
 
 
+def test_coarse_class_camera_and_group(photos):
+    """Each is told by a column of its own; empty cells of camera and group are nothing known."""
+    text = (
+        "path,label,kind,cam,shot\na.jpg,tabby,cat,2,\nb.jpg,pug,dog,,x\nsub/c.png,lynx,cat,1,x\n"
+    )
+
+    dataset = open_table(
+        photos, text, coarse_column="kind", camera_column="cam", group_column="shot"
+    )
+
+    coarse = dataset.labels_called("coarse")
+    assert [coarse.names[c] for c in coarse.first()] == ["cat", "dog", "cat"]
+    assert dataset.cameras.tolist() == [1, -1, 0]
+    assert dataset.groups.tolist() == [-1, 0, 0]
+
+
+def test_columns_that_nobody_names_are_not_read(photos):
+    """Data sets of before keep their hash, and with it everything that was computed from them."""
+    plain = open_table(photos, "path,label\na.jpg,x\nb.jpg,y\n")
+    wide = open_table(photos, "path,label,coarse,camera,group\na.jpg,x,z,1,1\nb.jpg,y,z,1,1\n")
+
+    assert plain.content_hash == wide.content_hash
+    assert (wide.more_labels, wide.cameras, wide.groups) == ({}, None, None)
+
+
+@pytest.mark.parametrize("column", ["coarse_column", "camera_column", "group_column"])
+def test_the_hash_follows_the_columns_that_are_named(photos, column):
+    """Another camera is another truth."""
+    one, other = (
+        open_table(photos, f"path,label,x\na.jpg,1,{x}\nb.jpg,1,q\n", **{column: "x"})
+        for x in ("p", "q")
+    )
+
+    assert one.content_hash != other.content_hash
+
+
 def test_split_and_role_columns(photos):
     """An empty role leaves the side to the protocol."""
     text = "path,label,split,role\na.jpg,x,Train,\nb.jpg,x,test,query\nsub/c.png,x,test,gallery\n"
@@ -200,6 +236,8 @@ def test_missing_files_may_be_skipped(photos):
         ("", {}, "has no row"),
         ("a.jpg,1\nb.jpg\n", {}, "Line 2 of the table 'photos/list.csv' has 1 columns"),
         ("a.jpg,1\nb.jpg,\n", {}, "has nothing in column 2"),
+        ("path,label,kind\na.jpg,1,\n", {"coarse_column": "kind"}, "has nothing in column 3"),
+        ("path,label\na.jpg,1\n", {"camera_column": "cam"}, "no column 'cam'"),
         ("a.jpg,|\n", {"label_separator": "|"}, "has no label"),
         (
             "path,label,split\na.jpg,1,tset\n",

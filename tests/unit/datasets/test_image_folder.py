@@ -77,6 +77,22 @@ def test_nested_folders_without_splits_are_one_label(album):
     assert labels(open_photos(album)) == ["hat/red", "shoe/red"]
 
 
+def test_the_folder_above_a_class_is_its_coarse_class(album):
+    """A class that lies in no other folder is its own."""
+    album.write("hat/a.jpg", "shoe/boot/b.jpg", "shoe/boot/high/c.jpg", "shoe/sandal/d.jpg")
+
+    coarse = open_photos(album).labels_called("coarse")
+
+    assert [coarse.names[c] for c in coarse.first()] == ["hat", "shoe", "shoe/boot", "shoe"]
+
+
+def test_plain_class_folders_have_no_coarse_classes(album):
+    """A coarse class that is the fine one would be the same number twice."""
+    album.write("hat/a.jpg", "shoe/b.jpg")
+
+    assert open_photos(album).more_labels == {}
+
+
 def test_lonely_folders_at_the_top_are_walked_through(album):
     """Archives usually hold one folder with everything, and a licence beside."""
     album.write("one/two/train/cat/a.jpg", "one/two/test/cat/b.jpg")

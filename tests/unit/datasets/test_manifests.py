@@ -32,6 +32,17 @@ def test_a_shipped_manifest_is_complete(name):
         assert file.n_images > 0
 
 
+@pytest.mark.parametrize("name", ["roxford5k", "rparis6k", "market1501"])
+def test_a_manifest_of_files_that_others_give_out(name):
+    """Their licence and their authors are named in every result all the same."""
+    manifest = find_manifest(name)
+
+    assert "not stated" in manifest.licence
+    assert manifest.source.startswith("https://")
+    assert manifest.citation
+    assert manifest.source in manifest.note
+
+
 def test_an_unknown_manifest_is_named():
     """With the nearest known one."""
     with pytest.raises(UnknownNameError, match="Did you mean 'omniglot'"):
@@ -70,6 +81,17 @@ def test_the_real_clothes(real):
     assert len(dataset.labels.names) == 10
     assert dataset.notes[0] == manifests()["clothing160"].note
     assert min(dataset.images.read([100])[0].shape[:2]) == 160
+
+
+def test_the_real_groceries_know_both_kinds_of_classes(real):
+    """Every fine class lies in one coarse class, so that both truths can be had in one run."""
+    dataset = CsvTable(
+        root="grocery160.zip", test_table="test.txt", label_column="2", coarse_column="3"
+    ).open(real)
+
+    fine, coarse = dataset.labels, dataset.labels_called("coarse")
+    assert (len(fine.names), len(coarse.names)) == (81, 43)
+    assert len(set(zip(fine.first(), coarse.first(), strict=True))) == 81
 
 
 @pytest.mark.parametrize(("column", "n_classes"), [("2", 81), ("3", 43)])

@@ -61,6 +61,17 @@ def test_background_is_training_and_evaluation_is_test(album, packed, folder):
     assert dataset.images.read([0, 17])[1].shape == (9, 9, 3)
 
 
+def test_an_alphabet_is_a_coarse_class(album, packed):
+    """Characters of one alphabet look more alike than those of two."""
+    fill(album, packed, "omniglot")
+
+    dataset = Omniglot(fetch=False).open(album.context)
+
+    coarse = dataset.labels_called("coarse")
+    assert coarse.names == ("Greek", "Gurmukhi", "Latin")
+    assert [coarse.names[c] for c in coarse.first()] == [i.split("/")[1] for i in dataset.ids]
+
+
 def test_another_packing_is_noted(album, packed):
     """The numbers of a re-packed or cut-down copy should not pass for the official ones."""
     fill(album, packed, "omniglot")

@@ -115,6 +115,16 @@ def test_splits_share_no_class_and_no_family(context):
     assert not families[1] & families[2]
 
 
+def test_a_family_is_a_coarse_class(context):
+    """Its variants differ in colours and details."""
+    dataset = small().open(context)
+    coarse = dataset.labels_called("coarse")
+
+    fine = [dataset.labels.names[c] for c in dataset.labels.first()]
+
+    assert [coarse.names[c] for c in coarse.first()] == [name.split("-")[0] for name in fine]
+
+
 def test_ids_name_class_and_view(context):
     """Reports show ids; they have to say what an item is."""
     dataset = small().open(context)

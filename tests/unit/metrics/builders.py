@@ -16,9 +16,7 @@ def positives(*rows, n_relevant=None, complete=False):
         hits[place] = [letter == "1" for letter in row]
     found = hits.sum(1) if n_relevant is None else n_relevant
     cut = PositiveRanks.from_hits(hits, np.asarray(found, np.int64))
-    if not complete:
-        return cut
-    return PositiveRanks(ranks=cut.ranks, starts=cut.starts, n_relevant=cut.n_relevant, depth=None)
+    return cut.completed() if complete else cut
 
 
 def full_base(labels):

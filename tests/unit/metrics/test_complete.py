@@ -117,7 +117,7 @@ def test_blocks_are_consecutive_queries():
     truth = full_base(labels)
     similarities = Similarities.of(vectors, truth, "cosine")
 
-    blocks = list(complete_blocks(similarities, truth, block_bytes=2000))
+    blocks = list(complete_blocks(similarities, truth, memory_bytes=2000))
 
     assert len(blocks) > 5
     assert np.concatenate([b.n_relevant for b in blocks]).tolist() == truth.n_relevant.tolist()
@@ -131,7 +131,7 @@ def test_scores_of_blocks_are_those_of_the_whole():
     truth = full_base([*labels[:-1], "alone"])
     similarities = Similarities.of(vectors, truth, "cosine")
 
-    actual = complete_quotients(["ap", "ndcg@5"], similarities, truth, block_bytes=3000)
+    actual = complete_quotients(["ap", "ndcg@5"], similarities, truth, memory_bytes=3000)
 
     ranks = complete_ranks(similarities, truth)
     np.testing.assert_array_equal(actual["ap"].scores, MetricName("ap").scores(ranks))

@@ -25,6 +25,17 @@ from cbir_bench.metrics.per_query import divided
         "mrr@5",
         "ndcg",
         "ndcg@10",
+        "ndcg_exp",
+        "ndcg_exp@10",
+        "err",
+        "err@20",
+        "ap_min@100",
+        "ap_11pt",
+        "ap_101pt",
+        "minp",
+        "oxford_ap",
+        "oxford_ap@10",
+        "oxford_precision@5",
         "knn_recall@10",
     ],
 )
@@ -51,16 +62,18 @@ def test_a_cutoff_is_a_whole_number_from_1(text):
         MetricName.parse(text)
 
 
-@pytest.mark.parametrize("metric", ["precision", "recall", "hit_rate", "knn_recall"])
+@pytest.mark.parametrize(
+    "metric", ["precision", "recall", "hit_rate", "knn_recall", "ap_min", "oxford_precision"]
+)
 def test_a_missing_cutoff_is_named(metric):
     """Over the whole base these would say nothing."""
     with pytest.raises(SettingError, match=f"for example {metric}@10"):
         MetricName.parse(metric)
 
 
-@pytest.mark.parametrize("metric", ["map_at_r", "r_precision"])
+@pytest.mark.parametrize("metric", ["map_at_r", "r_precision", "minp", "ap_11pt", "ap_101pt"])
 def test_a_senseless_cutoff_is_refused(metric):
-    """R is the cutoff: a second one would be ignored."""
+    """The ranks to look at follow from the relevant items: a cutoff would be ignored."""
     with pytest.raises(SettingError, match=f"{metric} takes no cutoff"):
         MetricName.parse(f"{metric}@10")
 

@@ -14,7 +14,7 @@ class NoImages:
         raise AssertionError("a protocol read an image")
 
 
-def dataset(labels, roles=None, ids=None, splits=None):
+def dataset(labels, roles=None, ids=None, splits=None, **more):
     """Return a data set with one item for each label or tuple of labels."""
     n = len(labels)
     return Dataset(
@@ -25,4 +25,5 @@ def dataset(labels, roles=None, ids=None, splits=None):
         roles=np.array(roles if roles is not None else [Role.ANY] * n, np.int8),
         images=NoImages(),
         content_hash="0",
+        **more,
     )

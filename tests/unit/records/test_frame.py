@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from unit.report.synthetic import (
 )
 
 from cbir_bench.core.errors import RecordError
-from cbir_bench.core.record import MetricValue
+from cbir_bench.core.record import Estimate, MetricValue
 from cbir_bench.records.frame import read_run, to_frame
 from cbir_bench.records.store import RecordStore
 
@@ -41,6 +42,46 @@ def test_a_row_holds_what_the_record_holds(tmp_path: Path) -> None:
     assert row["p99_us"] == record.latency.p99_us
     assert row["index_bytes"] == record.build.index_bytes
     assert row["environment"] == record.environment
+
+
+def test_all_averages_of_a_metric_stand_side_by_side() -> None:
+    """Each with its interval; one that there is none of is NaN."""
+    value = MetricValue(
+        mean=0.5,
+        low=0.4,
+        high=0.6,
+        by_class=Estimate(value=0.3, low=0.2),
+        micro=Estimate(value=0.7, low=0.65, high=0.75),
+        n_queries=9,
+        n_classes=4,
+        n_left_out=1,
+    )
+
+    frame = to_frame([replace(record_of(Point()), metrics={"ap@2": value})], ["ap@2"])
+
+    columns = [name for name in frame.columns if name.startswith("ap@2")]
+    actual = frame.loc[0, columns].to_dict()
+    assert actual == pytest.approx(
+        {
+            "ap@2": 0.5,
+            "ap@2.low": 0.4,
+            "ap@2.high": 0.6,
+            "ap@2.by_class": 0.3,
+            "ap@2.by_class.low": 0.2,
+            "ap@2.by_class.high": math.nan,
+            "ap@2.micro": 0.7,
+            "ap@2.micro.low": 0.65,
+            "ap@2.micro.high": 0.75,
+            "ap@2.weighted": math.nan,
+            "ap@2.weighted.low": math.nan,
+            "ap@2.weighted.high": math.nan,
+            "ap@2.n_queries": 9,
+            "ap@2.n_classes": 4,
+            "ap@2.n_left_out": 1,
+            "ap@2.undefined": "",
+        },
+        nan_ok=True,
+    )
 
 
 def test_what_is_missing_is_nan_in_numeric_columns(tmp_path: Path) -> None:
