@@ -94,6 +94,8 @@ class GroundTruth:
             and len(self.query_rows) == len(self.base_rows)
             and np.array_equal(self.query_rows, self.base_rows)
             and np.array_equal(self.self_ids, np.arange(len(self.base_rows)))
+            and np.array_equal(self.query_labels.codes, self.base_labels.codes)
+            and np.array_equal(self.query_labels.starts, self.base_labels.starts)
         )
 
     @property

@@ -102,13 +102,21 @@ def complete_blocks(
 
     Args: as for ``complete_quotients``.
     """
-    ordered = truth.graded or (truth.judged is not None and truth.judged.gains is not None)
     way = _way(similarities, truth, device)
     for ranked in way(
-        similarities, truth, ordered=ordered, memory_bytes=memory_bytes, on_progress=on_progress
+        similarities,
+        truth,
+        ordered=is_graded(truth),
+        memory_bytes=memory_bytes,
+        on_progress=on_progress,
     ):
-        for rows in _pieces(ranked):
-            yield _positives(ranked, rows, truth)
+        for rows in pieces(ranked):
+            yield positives_of(ranked, rows, truth)
+
+
+def is_graded(truth: GroundTruth) -> bool:
+    """Return whether it matters which of a query's relevant items is at which rank."""
+    return truth.graded or (truth.judged is not None and truth.judged.gains is not None)
 
 
 def _way(
@@ -145,7 +153,7 @@ def _has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _pieces(ranked: Ranked) -> Iterator[slice]:
+def pieces(ranked: Ranked) -> Iterator[slice]:
     """Yield consecutive queries of an answer with few enough ranks for a metric's intermediate arrays."""
     n, start = len(ranked.starts) - 1, 0
     while start < n:
@@ -155,7 +163,7 @@ def _pieces(ranked: Ranked) -> Iterator[slice]:
         start = stop
 
 
-def _positives(ranked: Ranked, piece: slice, truth: GroundTruth) -> PositiveRanks:
+def positives_of(ranked: Ranked, piece: slice, truth: GroundTruth) -> PositiveRanks:
     """Return the ranks of some queries of an answer, with gains where they differ."""
     first = ranked.rows.start
     rows = slice(first + piece.start, first + piece.stop)

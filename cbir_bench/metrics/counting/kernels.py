@@ -382,17 +382,15 @@ def _decide(n_open, queries, base, tally):
 def transpose(block, out):
     """Write the transposed block: squares of eight are what a compiler turns into registers."""
     n, width = block.shape
-    for j in range(0, width // 8 * 8, 8):
-        for i in range(0, n // 8 * 8, 8):
+    n_whole, width_whole = n // 8 * 8, width // 8 * 8
+    for j in range(0, width_whole, 8):
+        for i in range(0, n_whole, 8):
             for jj in range(8):
                 for ii in range(8):
                     out[j + jj, i + ii] = block[i + ii, j + jj]
     for j in range(width):
-        for i in range(n if j >= width // 8 * 8 else n // 8 * 8, n):
+        for i in range(n_whole if j < width_whole else 0, n):
             out[j, i] = block[i, j]
-        if j >= width // 8 * 8:
-            for i in range(n // 8 * 8):
-                out[j, i] = block[i, j]
 
 
 @_compiled(**_PLAIN)
