@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cbir_bench.core.dataset import LabelSets
 
 _QUERIES_AT_ONCE: Final = 1024
+_LISTS_AT_ONCE: Final = 128
+"""Few enough that what is looked up for them stays in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,24 +166,38 @@ class GroundTruth:
         )
         return ranks.completed() if self._complete(ids, removed) else ranks
 
-    def _removed(self, ids: Ids) -> NDArray[np.bool_]:
-        """Return ``(n_queries, k)`` True where a retrieved id is junk or the query itself."""
-        own: NDArray[np.bool_] = (ids == self.self_ids[:, None]) & (ids != NO_ITEM)
-        return own if self.junk is None else own | self.junk.find(ids)[1]
+    def _removed(self, ids: Ids) -> NDArray[np.bool_] | None:
+        """Return ``(n_queries, k)`` True where a retrieved id is junk or the query itself, if any can be."""
+        removed: NDArray[np.bool_] | None = None
+        if self.leave_one_out:
+            removed = (ids == self.self_ids[:, None]) & (ids != NO_ITEM)
+        if self.junk is not None:
+            junk = self.junk.find(ids)[1]
+            removed = junk if removed is None else removed | junk
+        return removed
 
-    def _hits(self, ids: Ids, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _hits(self, ids: Ids, removed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         if not self._by_class:
             return self._gains(ids) > 0
-        match = self.base_labels.codes[ids] == self.query_labels.codes[:, None]
-        return np.asarray(match & (ids != NO_ITEM) & ~removed, bool)
+        match, mine = np.empty(ids.shape, bool), self.query_labels.codes.astype(np.int32)
+        for start in range(0, len(ids), _LISTS_AT_ONCE):
+            rows = slice(start, start + _LISTS_AT_ONCE)
+            np.equal(self._codes.take(ids[rows]), mine[rows, None], out=match[rows])
+        return match if removed is None else match & ~removed
 
-    def _complete(self, ids: Ids, removed: NDArray[np.bool_]) -> bool:
+    @cached_property
+    def _codes(self) -> NDArray[np.int32]:
+        """The base's classes, and behind them, where ``NO_ITEM`` looks, one that no query has."""
+        return np.append(self.base_labels.codes, -1).astype(np.int32)
+
+    def _complete(self, ids: Ids, removed: NDArray[np.bool_] | None) -> bool:
         """Return whether every query's results are all that it could find."""
         most = 1 if self.junk is None else 1 + int(self.junk.counts.max(initial=0))
         if ids.shape[1] < len(self.base_rows) - most:
             return False
         n_ignored = self.ignored_items(slice(0, len(ids))).counts
-        n_listed = np.count_nonzero((ids != NO_ITEM) & ~removed, axis=1)
+        listed = ids != NO_ITEM
+        n_listed = np.count_nonzero(listed if removed is None else listed & ~removed, axis=1)
         return bool((n_listed == len(self.base_rows) - n_ignored).all())
 
     @property
