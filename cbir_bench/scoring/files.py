@@ -83,9 +83,9 @@ def read_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> tuple[Any, 
         DataError: if there is no such file, or no matrix in it.
     """
     path, key = _located(text)
-    if path.suffix == ".npy":
+    if _ending(path) == ".npy":
         return _npy(path), Columns(file=text, columns={})
-    if path.suffix == ".npz":
+    if _ending(path) == ".npz":
         return _matrix_of(_npz(path), key, text), Columns(file=text, columns={})
     columns = _table(path, as_text=False)
     named = {**dict.fromkeys(_NO_VECTORS), **dict.fromkeys(not_dimensions)}
@@ -103,9 +103,9 @@ def read_columns(text: str) -> Columns:
         DataError: if there is no such file, it is unreadable or holds nothing, or columns differ in length.
     """
     path, key = _located(text)
-    if path.suffix == ".npy":
+    if _ending(path) == ".npy":
         columns: Mapping[str, Any] = {LABEL: _npy(path)}
-    elif path.suffix == ".npz":
+    elif _ending(path) == ".npz":
         arrays = _npz(path)
         if key or len(arrays) == 1:
             columns = {LABEL: _chosen(arrays, key or next(iter(arrays)), text)}
@@ -138,12 +138,16 @@ def _located(text: str) -> tuple[Path, str]:
         found = "is a folder" if path.is_dir() else "does not exist"
         raise DataError(f"The file {str(path)!r} {found}. Give the path of a file.")
     known = (".npy", ".npz", *_PARQUET, *_TEXT)
-    if path.suffix not in known:
+    if _ending(path) not in known:
         raise DataError(
             f"The name of {str(path)!r} does not say what it is. Give a file that ends in "
             f"{', '.join(known[:-1])} or {known[-1]}."
         )
     return path, key
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower()
 
 
 def _npy(path: Path) -> Any:
@@ -174,7 +178,7 @@ def _npz(path: Path) -> dict[str, Any]:
 
 def _why(error: Exception) -> str:
     """Return the rest of a sentence about a file that NumPy refuses, and what to do."""
-    if "allow_pickle" in str(error) or "pickled" in str(error):
+    if any(word in str(error) for word in ("allow_pickle", "pickled", "Python objects")):
         return (
             "holds Python objects, which could run any program when they are read. Save arrays of numbers "
             "or of fixed-width text instead (array.astype(str))."
@@ -209,7 +213,7 @@ def _table(path: Path, *, as_text: bool) -> dict[str, Any]:
     import pyarrow as pa
 
     try:
-        if path.suffix in _PARQUET:
+        if _ending(path) in _PARQUET:
             from pyarrow import parquet
 
             table = parquet.read_table(path)

@@ -39,7 +39,7 @@ def truth_of(
     *,
     rows: NDArray[np.int64] | None = None,
     graded: bool = False,
-    what: str = "labels",
+    what: str = "label",
 ) -> GroundTruth:
     """Return who is relevant to whom.
 
@@ -48,7 +48,7 @@ def truth_of(
         queries: those that are searched for; None if the base's own are, each against all others.
         rows: which of them are queries, ascending; all if None.
         graded: whether relevance is the Jaccard overlap of labels.
-        what: what the labels are, for messages.
+        what: what a label is called, for messages.
 
     Raises:
         DataError: if nothing is relevant to any query, or everything to all.

@@ -65,6 +65,15 @@ def test_one_column_of_lists_is_a_matrix(tmp_path, kind):
     np.testing.assert_array_equal(actual, VECTORS)
 
 
+def test_numbers_of_a_table_of_text_stay_as_they_are_written(tmp_path):
+    """007 is a name, and so is 1e3."""
+    (tmp_path / "t.csv").write_text("id,label\n1,007\n2,1e3\n")
+
+    actual = read_columns(str(tmp_path / "t.csv"))
+
+    assert list(actual.get("label")) == ["007", "1e3"]
+
+
 def test_lists_of_different_length_are_refused(tmp_path):
     """One of the vectors is of another model."""
     pd.DataFrame({"v": [[1.0], [1.0, 2.0]]}).to_parquet(tmp_path / "t.parquet")

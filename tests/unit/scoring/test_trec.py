@@ -7,8 +7,11 @@ import pytest
 from unit.metrics.builders import clustered, full_base
 
 from cbir_bench.core.arrays import unit_rows
+from cbir_bench.core.dataset import LabelSets
 from cbir_bench.metrics.complete import complete_ranks
 from cbir_bench.metrics.similarity import Similarities
+from cbir_bench.protocols.truth import leave_one_out
+from cbir_bench.scoring import export
 from cbir_bench.scoring.export import falling, qrels_file, run_file
 from cbir_bench.scoring.held import against_qrels
 from cbir_bench.scoring.trec import read_qrels, read_run
@@ -134,3 +137,44 @@ def test_what_was_exported_has_the_ranks_of_exact_search(tmp_path):
         mine = held.positives.ranks[held.positives.starts[place] :][: counts[place]]
         theirs = expected.ranks[expected.starts[row] : expected.starts[row + 1]]
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_queries_may_be_in_another_order_than_in_the_qrels(tmp_path):
+    """Each keeps its own ranks."""
+    run = read_run(written(tmp_path / "run", RUN))
+    qrels = read_qrels(written(tmp_path / "qrels", "q2 0 d1 1\nq1 0 d2 1\n"))
+
+    actual = against_qrels(run, qrels)
+
+    assert actual.queries == ("q2", "q1")
+    assert actual.positives.ranks.tolist() == [1, 2]
+
+
+def test_junk_makes_no_exported_list_shorter(tmp_path):
+    """What stands below it moves up, also from below the depth that was asked for."""
+    vectors, labels = clustered(40, 6, 2, seed=1)
+    sets = LabelSets.of(labels)
+    truth = leave_one_out(sets, cameras=np.zeros(40, np.int64), queries=np.arange(40))
+    unit = unit_rows(vectors)
+    similarities = Similarities(queries=unit, base=unit, space="cosine")
+    names = [str(row) for row in range(40)]
+    (tmp_path / "run").write_bytes(run_file(similarities, truth, 5, names, names))
+
+    actual = read_run(str(tmp_path / "run"))
+
+    classes = sets.first()
+    assert np.bincount(actual.query).tolist() == [5] * 40
+    for query, document in listed(actual):
+        assert classes[int(query)] != classes[int(document)]
+
+
+def test_qrels_are_written_in_blocks_of_queries(tmp_path, monkeypatch):
+    """Millions of lines need not be in memory as numbers at once."""
+    truth = full_base(["a", "b", "a", "b", "c"])
+    names = [f"i{row}" for row in range(5)]
+    whole = qrels_file(truth, names, names)
+    monkeypatch.setattr(export, "_QUERIES_AT_ONCE", 2)
+
+    actual = qrels_file(truth, names, names)
+
+    assert actual == whole == b"i0 0 i2 1\ni1 0 i3 1\ni2 0 i0 1\ni3 0 i1 1\n"
