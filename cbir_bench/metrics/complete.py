@@ -34,6 +34,7 @@ _COMPILED_FROM: Final = 100_000_000
 """Pairs of a query and a base item from which loading compiled loops is worth its second."""
 _CUDA_FROM: Final = 5_000_000_000
 _PAIRS_AT_ONCE: Final = 1 << 20
+_QUERIES_AT_ONCE: Final = 1 << 16
 
 
 def complete_quotients(
@@ -154,12 +155,13 @@ def _has_cuda() -> bool:
 
 
 def pieces(ranked: Ranked) -> Iterator[slice]:
-    """Yield consecutive queries of an answer with few enough ranks for a metric's intermediate arrays."""
+    """Yield consecutive queries of an answer, few enough for a metric's intermediate arrays."""
     n, start = len(ranked.starts) - 1, 0
     while start < n:
         limit = ranked.starts[start] + _PAIRS_AT_ONCE
         stop = max(start + 1, int(np.searchsorted(ranked.starts, limit, side="right")) - 1)
-        yield slice(start, min(stop, n))
+        stop = min(stop, start + _QUERIES_AT_ONCE, n)
+        yield slice(start, stop)
         start = stop
 
 

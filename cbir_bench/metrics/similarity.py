@@ -33,6 +33,7 @@ _EXTRA_ROUNDINGS: Final = 6
 _SMALLEST: Final = 2.0**-126
 """What a product may lose where it underflows, on machines that flush to zero as well."""
 _LANES: Final = 8
+_ROWS_AT_ONCE: Final = 1 << 12
 _EXACT_BYTES: Final = 16 << 20
 
 
@@ -73,6 +74,20 @@ class Similarities:
             queries=_rows(vectors, truth.query_rows),
             base=_rows(vectors, truth.base_rows),
             space=space,
+        )
+
+    @cached_property
+    def symmetric(self) -> bool:
+        """Whether queries and base are the same vectors, row by row.
+
+        A quantised base is not what its queries are, though both are the same items.
+        """
+        if self.queries is self.base:
+            return True
+        starts = range(0, len(self.base), _ROWS_AT_ONCE)
+        parts = (slice(start, start + _ROWS_AT_ONCE) for start in starts)
+        return len(self.queries) == len(self.base) and all(
+            np.array_equal(self.queries[part], self.base[part]) for part in parts
         )
 
     @cached_property

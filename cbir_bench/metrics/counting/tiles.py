@@ -81,7 +81,8 @@ def ranked_in_tiles(
         work = _Work(
             similarities, truth, _base(similarities), ordered, pool, n_threads, on_progress
         )
-        if truth.symmetric and _bytes_at_once(truth, n_threads) <= memory_bytes:
+        mutual = truth.symmetric and similarities.symmetric
+        if mutual and _bytes_at_once(truth, n_threads) <= memory_bytes:
             yield _symmetric(work)
         else:
             yield from _by_strips(work, memory_bytes)

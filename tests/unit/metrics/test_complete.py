@@ -16,6 +16,7 @@ from cbir_bench.core.item_lists import ItemLists
 from cbir_bench.metrics import complete
 from cbir_bench.metrics.complete import complete_blocks, complete_quotients, complete_ranks
 from cbir_bench.metrics.counting import kernels, tiles
+from cbir_bench.metrics.counting.ranked import Ranked
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.similarity import Similarities
 
@@ -265,6 +266,19 @@ def test_relevance_that_is_not_mutual_is_not_taken_for_it():
     assert ranks_of(actual) == expected_ranks(similarities, one_way)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("space", ["ip", "l2"])
+def test_queries_of_a_quantised_base_are_not_quantised(space, way):
+    """Leave-one-out against vectors that lost something: a product of two items serves one query only."""
+    vectors, labels = clustered(40, 5, 6, seed=4)
+    truth = full_base(labels)
+    similarities = Similarities(queries=vectors, base=np.rint(vectors), space=space)
+
+    actual = ranks_by(way, similarities, truth)
+
+    assert ranks_of(actual) == expected_ranks(similarities, truth)
+
+
 def test_a_block_is_transposed_whole():
     """Squares of eight, and what is left over at both edges."""
     for shape in [(8, 8), (16, 24), (9, 8), (8, 9), (19, 21), (3, 5), (1, 17)]:
@@ -370,3 +384,20 @@ def test_torch_computes_in_full_float32_and_leaves_its_setting_alone(monkeypatch
     ranks_by("torch", similarities, truth)
 
     assert asked == ["highest", "high"]
+
+
+@pytest.mark.parametrize("per_query", [0, 1, 3, 700_000, 2_000_000])
+def test_an_answer_is_scored_in_pieces_that_fit_memory(per_query):
+    """Neither millions of ranks at once nor millions of queries; and every query once."""
+    starts = np.arange(200_001 if per_query < 4 else 4) * per_query
+    whole = Ranked(slice(0, len(starts) - 1), starts, np.empty(0, np.int64), None)
+
+    actual = list(complete.pieces(whole))
+
+    assert [piece.start for piece in actual] == [0, *(piece.stop for piece in actual[:-1])]
+    assert actual[-1].stop == len(starts) - 1
+    assert max(piece.stop - piece.start for piece in actual) <= 1 << 16
+    assert all(
+        piece.stop - piece.start == 1 or starts[piece.stop] - starts[piece.start] <= 1 << 20
+        for piece in actual
+    )
