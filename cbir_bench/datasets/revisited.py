@@ -230,8 +230,8 @@ def _box(value: Any) -> NDArray[np.float64]:
 
 def _refusal(name: str, what: str) -> DataError:
     return DataError(
-        f"{name} is no ground truth of Revisited Oxford or Paris: {what}. Get gnd_roxford5k.pkl or "
-        "gnd_rparis6k.pkl from the authors."
+        f"{name} is no ground truth of Revisited Oxford or Paris: {what.rstrip('.')}. Get "
+        "gnd_roxford5k.pkl or gnd_rparis6k.pkl from the authors."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cbir_bench.core.registry import METRICS
 from cbir_bench.metrics.per_query import divided, place_of, sum_per_query
-from cbir_bench.metrics.requirements import need_complete, need_cutoff
+from cbir_bench.metrics.requirements import need_complete, need_cutoff, need_powers_of_gains
 
 if TYPE_CHECKING:
     from cbir_bench.core.arrays import Scores
@@ -34,6 +34,7 @@ def expected_reciprocal_rank(positives: PositiveRanks, k: int | None) -> Quotien
         need_complete("err", positives)
     else:
         k = need_cutoff("err", positives, k)
+    need_powers_of_gains("err", positives)
     satisfied = _satisfaction(positives)
     stops = satisfied * _product_above(positives, 1 - satisfied) / positives.ranks
     if k is not None:

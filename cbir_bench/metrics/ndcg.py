@@ -8,7 +8,7 @@ import numpy as np
 
 from cbir_bench.core.registry import METRICS
 from cbir_bench.metrics.per_query import divided, place_of, sum_per_query
-from cbir_bench.metrics.requirements import need_complete, need_cutoff
+from cbir_bench.metrics.requirements import need_complete, need_cutoff, need_powers_of_gains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ def ndcg_exponential(positives: PositiveRanks, k: int | None) -> Quotients:
     (array([0.71]), array([0.797]))
     """
     _need("ndcg_exp", positives, k)
+    need_powers_of_gains("ndcg_exp", positives)
     return _normalised(positives, k, _exponential)
 
 

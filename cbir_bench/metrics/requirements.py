@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from cbir_bench.core.errors import UndefinedMetricError
 
 if TYPE_CHECKING:
     from cbir_bench.core.ranking import PositiveRanks
+
+_MOST_GAIN: Final = 900
+"""2 to its power can be summed over more items than there are."""
 
 
 def need_cutoff(metric: str, positives: PositiveRanks, k: int | None) -> int:
@@ -77,6 +80,20 @@ def need_first_r(metric: str, positives: PositiveRanks, k: int | None) -> None:
         f"{metric} needs R ranks of a query with R relevant items, up to R = {deepest} here, but "
         f"the ranking has {_depth(positives)}. {_retrieve(deepest, positives)}{alternative}."
     )
+
+
+def need_powers_of_gains(metric: str, positives: PositiveRanks) -> None:
+    """Refuse gains that 2^gain takes beyond what numbers hold.
+
+    Raises:
+        UndefinedMetricError: if the highest gain is above ``_MOST_GAIN``.
+    """
+    highest = 0.0 if positives.grades is None else positives.grades.highest
+    if highest > _MOST_GAIN:
+        raise UndefinedMetricError(
+            f"{metric} raises 2 to the power of gains, but the highest is {highest:g}. "
+            f"Use ndcg, or gains up to {_MOST_GAIN}."
+        )
 
 
 def _depth(positives: PositiveRanks) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cbir_bench.core.judgements import Difficulty, RevisitedGroundTruth
 
 _DISTRACTOR: Final = "distractor"
+_MOST_PAIRS: Final = 1 << 28
+"""Of a query and a junk item; some 40 bytes each while they are found."""
 
 
 def leave_one_out(
@@ -188,11 +190,21 @@ def _of_group(groups: NDArray[np.int64]) -> _Marks:
 
 
 def _sharing(queries: _Marks, base: _Marks, n_base: int) -> ItemLists:
-    """Return the base items that bear a mark of each query."""
+    """Return the base items that bear a mark of each query.
+
+    Raises:
+        InvalidArrayError: if there are more than memory could hold.
+    """
     order = np.argsort(base.codes, kind="stable")
     codes, items = base.codes[order], base.items[order]
     first = np.searchsorted(codes, queries.codes, side="left")
     counts = np.searchsorted(codes, queries.codes, side="right") - first
+    if counts.sum() > _MOST_PAIRS:
+        raise InvalidArrayError(
+            f"One camera or group has so many items that {counts.sum():,} pairs of a query and an item are "
+            f"junk, where memory holds {_MOST_PAIRS:,}. Look at what made cameras or groups (a cosine that "
+            "nearly all pairs reach?), or draw fewer queries."
+        )
     found = items[ragged_ranges(first, counts)]
     return ItemLists.of_pairs(np.repeat(queries.items, counts), found, queries.n_items, n_base)
 

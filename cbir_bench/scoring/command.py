@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from cbir_bench.scoring.trec import Lists
 
 _FILES = ("json", "per_query", "write_run", "write_qrels")
+_READ = (
+    "embeddings", "labels", "queries", "query_labels", "cameras", "query_cameras", "revisited",
+    "distractors", "run", "qrels",
+)  # fmt: skip
 
 
 class _Outcome(NamedTuple):
@@ -59,14 +63,21 @@ def score(options: Options) -> str:
 
 
 def _check_folders(options: Options) -> None:
-    """Refuse files in folders that do not exist, before anything is computed."""
+    """Refuse files that cannot be written, or should not be, before anything is computed."""
     if options.against and not expand_user(options.against).is_file():
         raise SettingError(
             f"--against {options.against} does not exist. Give a file that --per-query wrote."
         )
+    taken = {expand_user(text).resolve(): option for option, text in _inputs(options)}
     given = [(name, getattr(options, name)) for name in _FILES if getattr(options, name)]
     for name, text in given:
         path = expand_user(text)
+        other = taken.setdefault(path.resolve(), name)
+        if other != name:
+            raise SettingError(
+                f"{flag(name)} {text} is the file of {flag(other)}, too, and would replace it. "
+                "Give another one."
+            )
         if path.is_dir():
             raise SettingError(f"{flag(name)} {text} is a folder. Give the path of a file in it.")
         if not path.parent.is_dir():
@@ -74,6 +85,18 @@ def _check_folders(options: Options) -> None:
                 f"{flag(name)} {text} is in the folder {str(path.parent)!r}, which does not exist. "
                 "Make it first."
             )
+        if path.exists() and not path.is_file():  # /dev/null would be replaced by a file
+            raise SettingError(
+                f"{flag(name)} {text} is no file that could be written anew. Give the path of a file."
+            )
+
+
+def _inputs(options: Options) -> Iterator[tuple[str, str]]:
+    """Yield the files that are read, each with its option."""
+    for option in _READ:
+        text = getattr(options, option)
+        if text:
+            yield option, text.rpartition(".npz:")[0] + ".npz" if ".npz:" in text else text
 
 
 def _of_vectors(options: Options, names: Sequence[MetricName] | None) -> _Outcome:

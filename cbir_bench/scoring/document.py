@@ -10,6 +10,7 @@ import numpy as np
 
 from cbir_bench import __version__
 from cbir_bench.core.errors import DataError
+from cbir_bench.core.paths import expand_user
 from cbir_bench.measure.environment import versions
 from cbir_bench.metrics.bootstrap import N_RESAMPLES
 from cbir_bench.metrics.comparison import N_PERMUTATIONS
@@ -130,7 +131,7 @@ def read_per_query(path: str, scored: Scored, queries: Sequence[str]) -> dict[st
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(expand_user(path))
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0].rstrip(".")
         raise DataError(

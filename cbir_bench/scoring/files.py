@@ -10,6 +10,7 @@ import numpy as np
 
 from cbir_bench.core.errors import DataError, did_you_mean
 from cbir_bench.core.paths import expand_user
+from cbir_bench.scoring.labels import is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +60,18 @@ class Columns:
         """Return the column ``id`` as names, if there is one.
 
         Raises:
-            DataError: if two rows have the same.
+            DataError: if a row has none, or two rows have the same.
         """
         if ID not in self.columns:
             return None
-        names = tuple(map(str, self.columns[ID]))
+        column = self.columns[ID]
+        missing = [row for row, one in enumerate(column) if is_nothing(one)]
+        if missing:
+            raise DataError(
+                f"{self.file} has no id in {len(missing)} of {len(column)} rows, the first is row "
+                f"{missing[0]}. Give each item its own."
+            )
+        names = tuple(map(str, column))
         if len(set(names)) < len(names):
             seen: set[str] = set()
             twice = next(i for i in names if i in seen or seen.add(i))  # type: ignore[func-returns-value]
@@ -83,10 +91,13 @@ def read_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> tuple[Any, 
         DataError: if there is no such file, or no matrix in it.
     """
     path, key = _located(text)
-    if _ending(path) == ".npy":
-        return _npy(path), Columns(file=text, columns={})
-    if _ending(path) == ".npz":
-        return _matrix_of(_npz(path), key, text), Columns(file=text, columns={})
+    if _ending(path) in {".npy", ".npz"}:
+        array = _npy(path) if _ending(path) == ".npy" else _matrix_of(_npz(path), key, text)
+        if not array.ndim:
+            raise DataError(
+                f"{text} holds a single {array.dtype} and no matrix. Give a row each item."
+            )
+        return array, Columns(file=text, columns={})
     columns = _table(path, as_text=False)
     named = {**dict.fromkeys(_NO_VECTORS), **dict.fromkeys(not_dimensions)}
     rest = Columns(file=text, columns={n: c for n, c in columns.items() if n in named})
@@ -157,23 +168,21 @@ def _npy(path: Path) -> Any:
         raise DataError(f"{path} is no NumPy file. Write it with numpy.save().")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a broken header makes its decoder raise nearly anything
         raise DataError(f"{path} {_why(error)}") from error
 
 
 def _npz(path: Path) -> dict[str, Any]:
-    import zipfile
-    import zlib
-
     try:
         # Opened here, because NumPy leaves a file open that turns out to be no archive.
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is no NumPy archive. Write it with numpy.savez().")
-            return dict(arrays)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            found = dict(arrays) if isinstance(arrays, np.lib.npyio.NpzFile) else None
+    except Exception as error:  # so do broken, encrypted and unheard-of archives
         raise DataError(f"{path} {_why(error)}") from error
+    if found is None:
+        raise DataError(f"{path} is no NumPy archive. Write it with numpy.savez().")
+    return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
 
 
 def _why(error: Exception) -> str:
@@ -229,7 +238,7 @@ def _table(path: Path, *, as_text: bool) -> dict[str, Any]:
 
 
 def _csv(path: Path, *, as_text: bool) -> Any:
-    """Return an Arrow table; a first line of fractions is no header but the first vector."""
+    """Return an Arrow table; a first line of numbers is no header, unless pandas may have written it."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -237,8 +246,12 @@ def _csv(path: Path, *, as_text: bool) -> Any:
         first = file.readline().strip("\r\n")
     delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
     cells = [cell.strip().strip('"') for cell in first.split(delimiter)]
-    nameless = any(_FRACTION.fullmatch(cell) for cell in cells)
-    types = dict.fromkeys(cells, pa.string()) if as_text else {}
+    counted = cells == [str(i) for i in range(len(cells))]
+    nameless = any(map(_FRACTION.fullmatch, cells)) or (
+        all(map(_NUMBER.fullmatch, cells)) and not counted
+    )
+    names = [f"f{i}" for i in range(len(cells))] if nameless else cells  # as Arrow calls them
+    types = dict.fromkeys(names, pa.string()) if as_text else {}
     return csv.read_csv(
         path,
         read_options=csv.ReadOptions(autogenerate_column_names=nameless),
@@ -252,17 +265,26 @@ def _unpacked(column: Any, name: str, path: Path) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_dictionary(
+        column.type
+    ):  # NumPy would take what is missing for the last category
+        column = column.cast(column.type.value_type)
     kind = column.type
     if not (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     ):
         if column.null_count and pa.types.is_integer(kind):
-            column = column.cast(pa.float64())
+            column = column.cast(pa.float64(), safe=False)
         return np.asarray(column.to_numpy())
     if not pa.types.is_floating(kind.value_type):
         return column.to_pylist()
+    if column.null_count:
+        raise DataError(
+            f"The column {name!r} of {path} holds nothing in {column.null_count} of {len(column)} rows. "
+            "Give each item as many numbers."
+        )
     lengths = np.unique(pc.list_value_length(column).to_numpy())
-    if column.null_count or len(lengths) != 1:
+    if len(lengths) != 1:
         raise DataError(
             f"The column {name!r} of {path} holds lists of {len(lengths)} different lengths. "
             "Give each item as many numbers."
@@ -277,7 +299,9 @@ def _dimensions(columns: Mapping[str, Any], text: str) -> Any:
     Raises:
         DataError: if columns are not alike, so that one of them is hardly a dimension.
     """
-    matrices = [column for column in columns.values() if _ndim(column) == 2]
+    if not columns:
+        raise DataError(f"{text} has no column of vectors. Give a file that has.")
+    matrices = [column for column in map(_equal_lists, columns.values()) if _ndim(column) == 2]
     if len(matrices) == 1:
         return matrices[0]
     kinds = {re.sub(r"\d+$", "", name) for name in columns}
@@ -292,6 +316,14 @@ def _dimensions(columns: Mapping[str, Any], text: str) -> Any:
             "...), and name labels with --label-column."
         )
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+
+
+def _equal_lists(column: Any) -> Any:
+    """Return lists of as many whole numbers each as a matrix; other columns as they are."""
+    if not isinstance(column, list) or len({len(one or ()) for one in column}) != 1:
+        return column
+    matrix = np.array(column)
+    return matrix if matrix.ndim == 2 and matrix.dtype.kind in "iu" else column
 
 
 def _ndim(column: Any) -> int:

@@ -133,8 +133,16 @@ def _plain(array: Any, what: str) -> Marks:
         isinstance(one, int | float | np.number) and not isinstance(one, bool) for one in array
     ):
         return as_labels(np.array(array.tolist()), what)
-    names = [one.decode() if isinstance(one, bytes) else str(one) for one in array]
-    return np.array(names, np.str_)
+    return np.array([_name(one, row, what) for row, one in enumerate(array)], np.str_)
+
+
+def _name(value: Any, row: int, what: str) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError as error:
+        raise InvalidArrayError(
+            f"The {what} hold {value!r} in row {row}, which is no text in UTF-8. Give whole numbers or names."
+        ) from error
 
 
 def _whole(array: Any, what: str) -> NDArray[np.int64]:
@@ -160,10 +168,11 @@ def _missing(array: Any) -> NDArray[np.bool_]:
         return np.zeros(len(array), bool)
     if array.dtype.kind == "f":
         return np.asarray(np.isnan(array), bool)
-    return np.array([_is_nothing(one) for one in array], bool)
+    return np.array([is_nothing(one) for one in array], bool)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Return whether a cell is empty: None, NaN, or a blank name."""
     if type(value).__name__ in _NOTHING:
         return True
     if isinstance(value, float | np.floating):

@@ -11,7 +11,7 @@ from cbir_bench.core.errors import DataError
 from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -186,11 +186,19 @@ def _read(text: str, columns: tuple[str, ...], wanted: tuple[str, ...], number: 
     delimiter = "\t" if "\t" in first else " "
     try:
         if len(first.split()) == len(first.split(delimiter)):
-            return _parsed(str(path), delimiter, columns, wanted, number)
+            table = _parsed(str(path), delimiter, columns, wanted, number)
+            if not _lacks_names(table, wanted[:-1]):
+                return table
     except (pa.ArrowException, OSError):
         pass  # tidied below, which says in which line what is wrong
     tidy = _tidied(path, columns, columns.index(wanted[-1]), number)
     return _parsed(pa.BufferReader(tidy), " ", columns, wanted, number)
+
+
+def _lacks_names(table: Any, columns: tuple[str, ...]) -> bool:
+    """Return whether a name is empty: blanks beside each other, or a line that lacks a column."""
+    chunks = (chunk for column in columns for chunk in table[column].chunks)
+    return any("" in chunk.dictionary.to_pylist() for chunk in chunks)
 
 
 def _parsed(
@@ -237,9 +245,7 @@ def _opened(path: Path) -> Any:
     return path.open("rb")
 
 
-def _tidied(
-    path: Path, columns: tuple[str, ...], place: int, number: Callable[[str], float]
-) -> bytes:
+def _tidied(path: Path, columns: tuple[str, ...], place: int, number: type) -> bytes:
     """Return the lines with one space between columns, each checked.
 
     Raises:
@@ -253,6 +259,7 @@ def _tidied(
                 if not cells:
                     continue
                 _check_cells(cells, f"Line {row} of {path}", columns, place, number)
+                cells[place] = cells[place].removeprefix("+")  # which Arrow does not read
                 lines.append(" ".join(cells))
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. Write it again as UTF-8.") from error
@@ -264,20 +271,27 @@ def _check_cells(
     where: str,
     columns: tuple[str, ...],
     place: int,
-    number: Callable[[str], float],
+    number: type,
 ) -> None:
     if len(cells) != len(columns):
         raise DataError(
             f"{where} has {len(cells)} columns where {len(columns)} are needed: {' '.join(columns)}. "
             "Correct it."
         )
-    try:
-        number(cells[place])
-    except ValueError as error:
-        kind = "number" if number is float else "whole number"
+    if not _is_number(cells[place], number):
+        kind = "number" if number is float else "whole number of 64 bits"
         raise DataError(
             f"{where} has the {columns[place]} {cells[place]!r}, which is no {kind}. Correct it."
-        ) from error
+        )
+
+
+def _is_number(cell: str, number: type) -> bool:
+    """Return whether a cell is a number everywhere: Python alone reads 1_0, or digits of other scripts."""
+    try:
+        value = number(cell)
+    except ValueError:
+        return False
+    return cell.isascii() and "_" not in cell and (number is float or -(2**63) <= value < 2**63)
 
 
 def _coded(column: Any) -> tuple[Names, NDArray[np.int64]]:

@@ -71,7 +71,16 @@ def within(names: Iterable[str], n_items: int) -> list[MetricName]:
 
 
 def of_ranking(depth: int | None, *, graded: bool) -> list[MetricName]:
-    """Return the metrics, by default, of rankings that were cut at ``depth``; None: that are complete."""
+    """Return the metrics, by default, of rankings that were cut at ``depth``; None: that are complete.
+
+    Raises:
+        SettingError: if nothing is left of them.
+    """
+    if depth == 0:
+        raise SettingError(
+            "Nothing is left of the shortest ranking after junk and the query itself were removed. "
+            "Retrieve more results."
+        )
     names = [*COMPLETE, *(OF_GRADES if graded else ())]
     if depth is None:
         return list(map(MetricName.parse, names))

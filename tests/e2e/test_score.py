@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -455,6 +456,9 @@ def test_a_sample_of_queries_is_the_same_for_the_same_seed(place):
         ((*FULL_BASE, "--label-separator", "|"), ["no text", "--label-separator"]),
         ((*FULL_BASE, "--json", "no/out.json"), ["'no'", "does not exist"]),
         ((*FULL_BASE, "--json", "."), ["is a folder"]),
+        ((*FULL_BASE, "--json", "fifo"), ["--json fifo is no file"]),
+        ((*FULL_BASE, "--per-query", "./E.npy"), ["is the file of --embeddings", "replace"]),
+        ((*FULL_BASE, "--json", "o", "--per-query", "o"), ["is the file of --json"]),
         ((*FULL_BASE, "--against", "no.parquet"), ["no.parquet", "--per-query"]),
         (("--embeddings", "no.npy", "--labels", "y.npy"), ["'no.npy' does not exist"]),
         (("--embeddings", "E.npy", "--labels", "."), ["is a folder"]),
@@ -464,6 +468,8 @@ def test_a_sample_of_queries_is_the_same_for_the_same_seed(place):
 )
 def test_a_mistake_in_the_options_is_one_sentence(place, arguments, words):
     """It names what was found and what to do, before anything is computed."""
+    os.mkfifo("fifo")
+
     actual = refused(*arguments)
 
     for word in words:

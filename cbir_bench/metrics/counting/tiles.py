@@ -277,7 +277,8 @@ def _ranked(
     return Ranked(rows, queries.starts, ranks, items)
 
 
-def _steps(n: int, step: int = _SIDE) -> Iterator[slice]:
+def _steps(n: int, step: int | None = None) -> Iterator[slice]:
+    step = step or _SIDE
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 

@@ -171,7 +171,7 @@ def with_first(**change):
         (with_first(easy=[4]), "lists item 4, but has 4 images"),
         (with_first(easy=[-1]), "lists item -1"),
         (with_first(easy=[0.5]), "float64 and not as whole numbers"),
-        (with_first(easy=[1, 1]), "lists item 1 twice"),
+        (with_first(easy=[1, 1]), "lists item 1 twice. List it once. Get gnd"),
         (with_first(easy=[0]), "in its easy list and in its hard list"),
         (with_first(bbx=[4, 2, 1, 5]), "box of a query"),
         (with_first(bbx=[0, 0, 1]), "box of a query"),

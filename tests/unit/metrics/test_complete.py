@@ -197,6 +197,34 @@ def test_all_ways_find_the_same(way, graded, junk, memory_bytes):
         np.testing.assert_array_equal(actual.grades.values, expected.grades.values)
 
 
+@pytest.mark.parametrize("way", ["one thread", "three threads"])
+@pytest.mark.parametrize("side", [8, 16, 24])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_tiles_of_any_size(way, side, symmetric, monkeypatch):
+    """On the diagonal and beside it, whole and cut off, of rows and of columns."""
+    monkeypatch.setattr(tiles, "_SIDE", side)
+    vectors, labels = clustered(45, 5, 4, seed=7)
+    truth = full_base(labels) if symmetric else query_set(labels[:20], labels[20:])
+    similarities = Similarities.of(vectors, truth, "l2")
+
+    actual = ranks_by(way, similarities, truth)
+
+    assert ranks_of(actual) == expected_ranks(similarities, truth)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_items_of_different_gain_are_in_the_order_of_their_ids(way):
+    """Which of two relevant items is first decides what is collected."""
+    truth = query_set([("a", "b")], [("a",), ("a", "b"), ("a",), ("a", "b")])
+    truth = replace(truth, graded=True)
+    similarities = Similarities.of(np.ones((5, 3), np.float32), truth, "cosine")
+
+    actual = ranks_by(way, similarities, truth)
+
+    assert ranks_of(actual) == [[1, 2, 3, 4]]
+    assert actual.gains.tolist() == [0.5, 1.0, 0.5, 1.0]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_gains_stand_at_the_ranks_of_their_items(way):
     """The item that shares both labels is the last: its gain is collected there."""

@@ -283,3 +283,16 @@ def test_the_neighbours_of_a_tight_class_are_not_interchangeable():
     recall = MetricName("knn_recall", 10).scores(exact.found(wrong).positives(10))
 
     assert recall.mean() < 0.03
+
+
+@pytest.mark.parametrize("name", ["ndcg_exp@2", "err@2"])
+def test_powers_of_gains_beyond_numbers_have_no_value(name):
+    """2^2000 is infinite, and infinity divided by itself would be written as a value."""
+    gains = np.array([[1.0, 2000.0]])
+    grades = Grades.of(ItemLists.of([[0, 1]], [[1.0, 2000.0]]), highest=2000.0)
+    found = PositiveRanks.from_hits(gains > 0, np.array([2]), gains=gains, grades=grades)
+
+    values, _ = evaluate([name, "ndcg@2"], found)
+
+    assert "the highest is 2000" in values[name].undefined
+    assert values["ndcg@2"].mean == pytest.approx(0.631, abs=1e-3)

@@ -11,6 +11,7 @@ from cbir_bench.core.dataset import LabelSets
 from cbir_bench.core.errors import InvalidArrayError, SettingError
 from cbir_bench.core.item_lists import ItemLists
 from cbir_bench.core.judgements import Judgements, RevisitedGroundTruth
+from cbir_bench.protocols import truth
 from cbir_bench.protocols.truth import apart, leave_one_out, revisited
 
 labels_of_one = st.lists(st.sampled_from("abcd"), min_size=1, max_size=2, unique=True)
@@ -243,3 +244,12 @@ def test_settings_that_cannot_be_are_refused(difficulty, n, words):
     """Each in a sentence."""
     with pytest.raises(SettingError, match=words):
         revisited(revisited_truth(), difficulty, n)
+
+
+def test_more_junk_than_memory_holds_is_refused(monkeypatch):
+    """Of a model that has collapsed every item is a near-duplicate of every other: n^2 pairs."""
+    monkeypatch.setattr(truth, "_MOST_PAIRS", 99)
+    labels = LabelSets.of(["a", "b"] * 5)
+
+    with pytest.raises(InvalidArrayError, match="100 pairs of a query and an item are junk"):
+        leave_one_out(labels, groups=np.zeros(10, np.int64))

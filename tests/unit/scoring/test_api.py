@@ -7,7 +7,7 @@ import pytest
 from unit.metrics.builders import clustered
 
 from cbir_bench import scoring
-from cbir_bench.core.errors import CbirBenchError, UndefinedMetricError
+from cbir_bench.core.errors import CbirBenchError, SettingError, UndefinedMetricError
 from cbir_bench.scoring import compare, score_embeddings, score_hits, score_rankings
 
 
@@ -116,6 +116,12 @@ def test_default_metrics_tell_why_some_have_no_value():
     assert "R = 3" in actual.table()
     assert "ap" not in actual.values
     assert actual.values["ap@2"].mean == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+def test_rankings_of_nothing_but_the_query_are_refused():
+    """An index that was asked for one result gives each item itself."""
+    with pytest.raises(SettingError, match="Nothing is left"):
+        score_rankings([[0], [1], [2]], labels=["a", "a", "b"])
 
 
 def test_metrics_that_were_asked_for_are_refused_with_the_reason():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cbir_bench.core.errors import DataError
+from cbir_bench.core.errors import DataError, InvalidArrayError
 from cbir_bench.scoring.files import read_columns, read_vectors
+from cbir_bench.scoring.labels import as_labels
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
 
@@ -103,3 +106,115 @@ def test_an_archive_of_several_arrays_needs_a_key(tmp_path, arrays, key, words):
 
     with pytest.raises(DataError, match=words):
         read_vectors(f"{tmp_path / 't.npz'}{key}")
+
+
+@pytest.mark.parametrize("kind", ["text", "number"])
+def test_a_missing_category_is_missing(tmp_path, kind):
+    """pandas keeps labels as categories; NumPy would take the missing one for the last of them."""
+    values = ["a", None, "b"] if kind == "text" else [1, None, 2]
+    pd.DataFrame({"label": pd.Categorical(values)}).to_parquet(tmp_path / "t.parquet")
+
+    column = read_columns(str(tmp_path / "t.parquet")).get("label")
+
+    with pytest.raises(
+        InvalidArrayError, match="1 of 3 labels are missing, the first is that of row 1"
+    ):
+        as_labels(column, "labels")
+
+
+def test_whole_numbers_alone_have_no_header(tmp_path):
+    """Else the first vector and the first label would be lost together, and nobody would notice."""
+    np.savetxt(tmp_path / "v.csv", VECTORS * 10, fmt="%d", delimiter=",")
+    (tmp_path / "y.csv").write_text("007\n7\n7\n")
+
+    vectors, _ = read_vectors(str(tmp_path / "v.csv"))
+    labels = read_columns(str(tmp_path / "y.csv"))
+
+    assert vectors.tolist() == (VECTORS * 10).astype(int).tolist()
+    assert next(iter(labels.columns.values())).tolist() == ["007", "7", "7"]
+
+
+def test_a_header_that_counts_columns_is_one(tmp_path):
+    """So pandas calls columns that have no names."""
+    pd.DataFrame(VECTORS).to_csv(tmp_path / "t.csv", index=False)
+
+    actual, _ = read_vectors(str(tmp_path / "t.csv"))
+
+    np.testing.assert_allclose(actual, VECTORS, rtol=1e-6)
+
+
+def test_lists_of_whole_numbers_are_vectors(tmp_path):
+    """Embeddings in 8 bits."""
+    codes = np.arange(15, dtype=np.int8).reshape(5, 3)
+    pd.DataFrame({"embedding": codes.tolist()}).to_parquet(tmp_path / "t.parquet")
+
+    actual, _ = read_vectors(str(tmp_path / "t.parquet"))
+
+    assert actual.tolist() == codes.tolist()
+
+
+def test_a_table_without_vectors_is_refused(tmp_path):
+    """The table of labels, given twice."""
+    pd.DataFrame({"id": ["a"], "label": [1]}).to_csv(tmp_path / "t.csv", index=False)
+
+    with pytest.raises(DataError, match="no column of vectors"):
+        read_vectors(str(tmp_path / "t.csv"))
+
+
+def test_a_missing_id_is_refused(tmp_path):
+    """It would make names of all other numbers fractions."""
+    pd.DataFrame({"id": [1, None, 3], "label": [1, 2, 3]}).to_parquet(tmp_path / "t.parquet")
+
+    with pytest.raises(DataError, match="no id in 1 of 3 rows, the first is row 1"):
+        read_columns(str(tmp_path / "t.parquet")).ids()
+
+
+def test_large_numbers_beside_a_missing_one_are_read(tmp_path):
+    """Arrow refuses to make a float of 2^53 + 1; that a label is missing is said all the same."""
+    labels = pd.array([2**53 + 1, None], "Int64")
+    pd.DataFrame({"label": labels}).to_parquet(tmp_path / "t.parquet")
+
+    column = read_columns(str(tmp_path / "t.parquet")).get("label")
+
+    assert np.isnan(column).tolist() == [False, True]
+
+
+def _encrypted(archive):
+    """Return the bytes of a ZIP archive whose only member says that it is encrypted."""
+    data = bytearray(archive)
+    data[6] |= 1
+    data[data.rfind(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("what", ["header", "encrypted"])
+def test_what_numpy_cannot_decode_is_a_sentence(tmp_path, what):
+    """NumPy answers broken bytes with whatever comes up, even with an error of the tokenizer."""
+    path = tmp_path / ("t.npy" if what == "header" else "t.npz")
+    if what == "header":
+        path.write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': os.system, 'shape'".ljust(118))
+    else:
+        np.savez(path, v=VECTORS)
+        path.write_bytes(_encrypted(path.read_bytes()))
+
+    with pytest.raises(DataError, match="cut off or damaged"):
+        read_vectors(str(path))
+
+
+def test_a_single_number_is_no_matrix(tmp_path):
+    """numpy.save writes one without a word."""
+    np.save(tmp_path / "t.npy", 3.0)
+
+    with pytest.raises(DataError, match="a single float64"):
+        read_vectors(str(tmp_path / "t.npy"))
+
+
+def test_an_archive_may_hold_other_files(tmp_path):
+    """They are no arrays."""
+    np.savez(tmp_path / "t.npz", v=VECTORS)
+    with zipfile.ZipFile(tmp_path / "t.npz", "a") as archive:
+        archive.writestr("readme.txt", "vectors")
+
+    actual, _ = read_vectors(str(tmp_path / "t.npz"))
+
+    np.testing.assert_array_equal(actual, VECTORS)

@@ -89,3 +89,9 @@ def test_cameras_of_two_sides_have_the_same_codes():
     queries, base = as_codes([["b", "a"], ["a", "b", ""]], "cameras")
 
     assert queries.tolist() == base[1::-1].tolist()
+
+
+def test_bytes_that_are_no_text_are_refused():
+    """A binary column of a table."""
+    with pytest.raises(InvalidArrayError, match="row 1, which is no text in UTF-8"):
+        as_labels(np.array([b"a", b"\xff"]), "labels")

@@ -8,6 +8,7 @@ from unit.metrics.builders import clustered, full_base
 
 from cbir_bench.core.arrays import unit_rows
 from cbir_bench.core.dataset import LabelSets
+from cbir_bench.core.errors import DataError
 from cbir_bench.metrics.complete import complete_ranks
 from cbir_bench.metrics.similarity import Similarities
 from cbir_bench.protocols.truth import leave_one_out
@@ -73,6 +74,28 @@ def test_ties_go_by_name_ascending_and_are_counted(tmp_path):
     for run in actual:
         assert [d for q, d in listed(run) if q == "q"] == ["z", "a", "b", "c"]
         assert run.n_ties == 2
+
+
+def test_a_line_without_a_document_is_no_result(tmp_path):
+    """Two blanks beside each other hide that a column is missing."""
+    text = f"{RUN}q2 Q0  2 0.6 x\n"
+
+    with pytest.raises(DataError, match=r"Line 4 of .* has 5 columns"):
+        read_run(written(tmp_path / "run", text))
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0661", str(2**63)])
+def test_numbers_that_python_alone_reads_are_refused(tmp_path, number):
+    """Another reader would stop there, or take the number for another."""
+    with pytest.raises(DataError, match=r"Line 1 .* no whole number"):
+        read_qrels(written(tmp_path / "qrels", f"q1 0 d1 {number}\n"))
+
+
+def test_a_plus_is_part_of_a_number(tmp_path):
+    """So trec_eval reads it."""
+    text = "q1 0 d1 +2\nq1 0 d2 -1\n"
+
+    assert read_qrels(written(tmp_path / "qrels", text)).gain.tolist() == [2, -1]
 
 
 def test_quotation_marks_are_letters(tmp_path):

@@ -1,0 +1,18 @@
+"""Planted mistakes in the ranks of complete rankings: each makes a test fail."""
+
+from __future__ import annotations
+
+import pytest
+from planted.checks import check_noticed, check_passes, name_of
+from planted.mistakes import COUNTING
+
+
+def test_without_a_mistake_the_tests_pass():
+    """Or all that follows would mean nothing."""
+    check_passes(COUNTING)
+
+
+@pytest.mark.parametrize("mistake", COUNTING, ids=name_of)
+def test_a_mistake_is_noticed(mistake):
+    """By the tests that are there for it."""
+    check_noticed(mistake)
