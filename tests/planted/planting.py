@@ -67,7 +67,7 @@ def _run(mistake: Mistake | None, tests: str, chosen: str) -> int:
         log = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(log, stream)
-        sys.stdin = sys.stdout = sys.stderr = Path(os.devnull).open("r+", encoding="utf-8")
+        sys.stdin = sys.stdout = sys.stderr = os.fdopen(log, "r+", encoding="utf-8")
         _forget()
         if mistake is not None:
             _plant(mistake)

@@ -169,7 +169,6 @@ def prepare(queries, base, first, last):
             continue
         query, exact = queries.vectors[q], queries.exact[start:stop]
         items = queries.items[start:stop]
-        items[:] = items[::-1].copy()  # ids descend, and a stable sort keeps them so among equals
         for k in range(items.shape[0]):
             exact[k] = _similarity64(query, base.vectors[items[k]], base.l2)
         _sort(items, exact)
@@ -178,7 +177,7 @@ def prepare(queries, base, first, last):
             if exact[k] - exact[k - 1] <= _SURELY * queries.band[q]:
                 queries.crowded[q] = True
         if queries.crowded[q]:
-            items[:] = -np.sort(-items)
+            items[:] = -np.sort(-items)  # a stable sort leaves ids descending among equals
             for k in range(items.shape[0]):
                 exact[k] = strict_similarity(query, base.vectors[items[k]], base.l2)
             _sort(items, exact)
