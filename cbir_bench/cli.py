@@ -49,7 +49,8 @@ class _Commands(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("Stopped. What is complete is kept: the same command goes on.", err=True)
+            kept = " What is complete is kept: the same command goes on."
+            click.echo(f"Stopped.{kept if ctx.invoked_subcommand == 'run' else ''}", err=True)
             ctx.exit(130)
         except BrokenPipeError:
             ctx.exit(0)

@@ -12,7 +12,7 @@ from cbir_bench.cli import main
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (KeyboardInterrupt(), 130, "Stopped.\n"),
         (OSError(28, "No space left on device", "x.png"), 2, "x.png: No space left on device"),
         (BrokenPipeError(), 0, ""),
     ],
