@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @METRICS.register("ap")
 def average_precision(positives: PositiveRanks, k: int | None) -> Quotients:
-    """Average precision: the mean of precision@i over the ranks i that hold a relevant item.
+    """Average precision: precision@i summed over the ranks i that hold a relevant item, divided by R.
 
-    ``ap@k`` counts the ranks up to ``k`` only. Both divide by the number of relevant items in the
-    base, found or not, as trec_eval's ``map`` and ``map_cut`` do: returning less is never rewarded.
+    ``ap@k`` counts the ranks up to ``k`` only. R is the number of relevant items in the
+    base, found or not, as in trec_eval's ``map`` and ``map_cut``: returning less is never rewarded.
 
     >>> import numpy as np
     >>> from cbir_bench.core.ranking import PositiveRanks
