@@ -1,105 +1,122 @@
-"""Runs tests of this suite against a package with one line of one file changed."""
+"""Plants a mistake in the package, and tells whether the tests notice."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
+import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import cbir_bench
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PACKAGE = Path(cbir_bench.__file__).parent
 TESTS = Path(__file__).parents[1]
-SECONDS = 120
-"""A mistake that never ends is noticed, too."""
 PASSED, FAILED = 0, 1
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A change that a person could make, and who has to notice.
+    """A change of the package that makes a result wrong.
 
     Attributes:
+        breaks: the promise that is broken then, in words.
         file: of the package.
-        before, after: the text that stands in it once, and what stands there instead.
-        tests: a file of tests.
-        chosen: which of its tests, as for ``pytest -k``; all if empty.
+        before: text that stands in it exactly once.
+        after: what stands there instead.
+        tests: the file of tests that has to notice.
+        chosen: which of them, as for ``pytest -k``.
     """
 
+    breaks: str
     file: str
     before: str
     after: str
     tests: str
-    chosen: str = ""
+    chosen: str
+
+    @property
+    def change(self) -> dict[str, str]:
+        """What has to be planted where."""
+        module = ".".join(("cbir_bench", *Path(self.file).with_suffix("").parts))
+        return {"module": module, "before": self.before, "after": self.after}
 
 
-def outcome(mistake: Mistake | None, tests: str, chosen: str) -> int:
-    """Return the exit code of some tests in a process of their own, with the mistake or without.
+class Outcome(NamedTuple):
+    """The exit code of some tests, and what they printed."""
 
-    The process is a copy of this one, so that nothing heavy is loaded again; the package and the tests
-    are. Compiled loops run as plain Python there, so that no mistake gets into a cache.
+    code: int
+    text: str
+
+
+class Runner:
+    """Runs tests in copies of a process without threads, in which compiled loops are plain Python.
+
+    So no mistake gets into a cache of compiled code, and a copy has nothing to wait for.
     """
-    child = os.fork()
-    if child == 0:
-        os._exit(_run(mistake, tests, chosen))
-    return _wait(child)
+
+    def __init__(self) -> None:
+        single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+        alone = {
+            "NUMBA_DISABLE_JIT": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONWARNINGS": "",
+        }
+        usual = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("server.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=usual | single | alone,
+            cwd=TESTS.parent,
+        )
+
+    def outcome(self, change: dict[str, str] | None, tests: str, chosen: str) -> Outcome:
+        """Return what some tests say of the package with a change, or without."""
+        request = {"change": change, "tests": str(TESTS / tests), "chosen": chosen}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self._process.args} has ended. Run it by hand to see why.")
+        return Outcome(*json.loads(answer))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
 
-def _wait(child: int) -> int:
-    def stop(*_: object) -> None:
-        os.kill(child, signal.SIGKILL)
+def check_noticed(mistake: Mistake, runner: Runner) -> None:
+    """The tests that have to notice the mistake fail."""
+    text = (PACKAGE / mistake.file).read_text(encoding="utf-8")
+    there = text.count(mistake.before)
+    assert there == 1, f"{mistake.file} has the text {there} times: update the list"
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
-    try:
-        _, status = os.waitpid(child, 0)
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    return FAILED if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+    actual = runner.outcome(mistake.change, mistake.tests, mistake.chosen)
+
+    assert actual.code == FAILED, f"exit code {actual.code}: {actual.text}"
 
 
-def _run(mistake: Mistake | None, tests: str, chosen: str) -> int:
-    try:
-        log = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3):
-            os.dup2(log, stream)
-        sys.stdin = sys.stdout = sys.stderr = os.fdopen(log, "r+", encoding="utf-8")
-        _forget()
-        if mistake is not None:
-            _plant(mistake)
-        import numba
-        import pytest
+def check_passes(mistakes: Sequence[Mistake], runner: Runner) -> None:
+    """All tests that the mistakes are held against pass without any."""
+    for tests in dict.fromkeys(one.tests for one in mistakes):
+        chosen = {one.chosen: None for one in mistakes if one.tests == tests}
 
-        numba.config.DISABLE_JIT = 1
-        os.environ.pop("PYTEST_XDIST_WORKER", None)
-        os.environ.pop("PYTEST_ADDOPTS", None)
-        plugins = ["no:cacheprovider", "no:xdist", "no:benchmark"]
-        options = [argument for plugin in plugins for argument in ("-p", plugin)]
-        return int(pytest.main([str(TESTS / tests), "-x", "-q", "-k", chosen, "-s", *options]))
-    except BaseException:  # noqa: BLE001  nothing may get back into the tests of the parent
-        return 99
+        actual = runner.outcome(None, tests, " or ".join(f"({one})" for one in chosen))
+
+        assert actual.code == PASSED, f"exit code {actual.code}: {actual.text}"
 
 
-def _forget() -> None:
-    """Forget what has been imported of the package and of the tests' helpers."""
-    for name in [*sys.modules]:
-        if name.partition(".")[0] in {"cbir_bench", "unit", "oracles", "e2e", "conftest"}:
-            del sys.modules[name]
-
-
-def _plant(mistake: Mistake) -> None:
-    """Have the file compiled from the changed text whenever it is imported."""
-    path = PACKAGE / mistake.file
-    source = path.read_text(encoding="utf-8").replace(mistake.before, mistake.after)
-    usual = SourceFileLoader.get_code
-
-    def get_code(self: SourceFileLoader, fullname: str) -> object:
-        if Path(self.path) == path:
-            return compile(source, str(path), "exec", dont_inherit=True)
-        return usual(self, fullname)
-
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+def promise(mistake: Mistake) -> str:
+    """Return what a report calls a mistake: the promise that it breaks."""
+    return mistake.breaks

@@ -1,18 +1,401 @@
-"""Planted mistakes in the ranks of complete rankings: each makes a test fail."""
+"""Mistakes that people make in ranks of complete rankings: each makes a test fail."""
 
 from __future__ import annotations
 
 import pytest
-from planted.checks import check_noticed, check_passes, name_of
-from planted.mistakes import COUNTING
+from planted.planting import Mistake, check_noticed, check_passes, promise
+
+COMPLETE = "unit/metrics/test_complete.py"
+SIMILARITY_TESTS = "unit/metrics/test_similarity.py"
+
+PLAIN = "metrics/counting/plain.py"
+KERNELS = "metrics/counting/kernels.py"
+TILES = "metrics/counting/tiles.py"
+DEVICE = "metrics/counting/on_device.py"
+SIMILARITY = "metrics/similarity.py"
+
+MISTAKES = [
+    # What two items are worth to each other.
+    Mistake(
+        "cosine does not look at lengths",
+        SIMILARITY,
+        "vectors = unit_rows(vectors)",
+        "pass",
+        COMPLETE,
+        "cosine_is_the_product",
+    ),
+    Mistake(
+        "a smaller distance is a higher similarity",
+        SIMILARITY,
+        "values[part] = _added(-(left * left))",
+        "values[part] = _added(left * left)",
+        COMPLETE,
+        "ties and l2 and numpy",
+    ),
+    Mistake(
+        "a squared distance has twice the product",
+        SIMILARITY,
+        'queries + queries if self.space == "l2" else queries',
+        "queries",
+        COMPLETE,
+        "leave_one_out and l2 and numpy",
+    ),
+    Mistake(
+        "a squared distance has the square of the base item",
+        SIMILARITY,
+        "block -= self.base_squares.astype(np.float32)",
+        "pass",
+        COMPLETE,
+        "leave_one_out and l2 and numpy",
+    ),
+    Mistake(
+        "similarities of a block are those of its queries",
+        SIMILARITY,
+        "queries = self.queries[rows]",
+        "queries = self.queries[: rows.stop - rows.start]",
+        COMPLETE,
+        "blocks_are_consecutive or scores_of_blocks",
+    ),
+    Mistake(
+        "rounding errors grow with the dimension",
+        SIMILARITY,
+        "(self.base.shape[1] + _EXTRA_ROUNDINGS) * _UNIT_ROUNDOFF",
+        "_UNIT_ROUNDOFF",
+        SIMILARITY_TESTS,
+        "error_bound and l2 and not 256",
+    ),
+    Mistake(
+        "rounding errors of l2 grow with the lengths, however near the items are",
+        SIMILARITY,
+        'return 2 * products + self._longest**2 if self.space == "l2" else products',
+        "return products",
+        SIMILARITY_TESTS,
+        "error_bound and l2 and not 256",
+    ),
+    Mistake(
+        "the query is left out by its id, not by being most similar",
+        SIMILARITY,
+        "block[inside, self_ids[inside]] = -np.inf",
+        "block[inside, block[inside].argmax(axis=1)] = -np.inf",
+        SIMILARITY_TESTS,
+        "last_resort",
+    ),
+    # Ranks, a query at a time.
+    Mistake(
+        "ties go by id ascending",
+        PLAIN,
+        "np.lexsort((ids, -exact(ids)))",
+        "np.lexsort((-ids, -exact(ids)))",
+        COMPLETE,
+        "ties and numpy",
+    ),
+    Mistake(
+        "near ties are looked at again in float64",
+        PLAIN,
+        "np.lexsort((ids, -exact(ids)))",
+        "np.argsort(ids)",
+        COMPLETE,
+        "last_bit and numpy",
+    ),
+    Mistake(
+        "near ties are all within rounding errors, not equal ones alone",
+        PLAIN,
+        "2 * similarities.error[query]",
+        "0 * similarities.error[query]",
+        COMPLETE,
+        "wrong_order and numpy",
+    ),
+    Mistake(
+        "ties are not counted as one rank",
+        PLAIN,
+        "crowded = above - below > 1",
+        "crowded = above - below > len(ordered)",
+        COMPLETE,
+        "ties and numpy",
+    ),
+    Mistake(
+        "what is ignored takes no rank",
+        PLAIN,
+        "block[ignored.queries, ignored.items] = -np.inf",
+        "pass",
+        COMPLETE,
+        "(junk_takes or leave_one_out) and numpy",
+    ),
+    Mistake(
+        "gains stand at the ranks of their items",
+        "metrics/complete.py",
+        "gains[np.lexsort((ranked.items[inside], lists.queries))] = by_item",
+        "gains[:] = by_item",
+        COMPLETE,
+        "gains_stand and numpy",
+    ),
+    # Ranks from tiles.
+    Mistake(
+        "a tile off the diagonal serves both of its sides",
+        TILES,
+        "kernels.count(turned, columns.start, rows.start, queries, base, tally)",
+        "pass",
+        COMPLETE,
+        "tiles_of_any_size and True-16",
+    ),
+    Mistake(
+        "a tile is transposed for its other side",
+        TILES,
+        "kernels.transpose(block, turned)",
+        "turned[:] = block.reshape(turned.shape)",
+        COMPLETE,
+        "tiles_of_any_size and True-16",
+    ),
+    Mistake(
+        "a tile of the diagonal counts once",
+        TILES,
+        "if rows != columns:",
+        "if True:",
+        COMPLETE,
+        "leave_one_out and ip and thread and not three",
+    ),
+    Mistake(
+        "each pair of tiles is there once",
+        TILES,
+        "for columns in blocks[place:]:",
+        "for columns in blocks:",
+        COMPLETE,
+        "tiles_of_any_size and True-16",
+    ),
+    Mistake(
+        "a tile is transposed whole",
+        KERNELS,
+        "for i in range(n_whole if j < width_whole else 0, n):",
+        "for i in range(n_whole, n):",
+        COMPLETE,
+        "transposed_whole",
+    ),
+    Mistake(
+        "half of the product serves mutual relevance alone",
+        "core/ground_truth.py",
+        "self.judged is None\n            and self.junk is None",
+        "self.junk is None",
+        COMPLETE,
+        "not_mutual",
+    ),
+    Mistake(
+        "half of the product serves rankings without junk alone",
+        "core/ground_truth.py",
+        "self.judged is None\n            and self.junk is None",
+        "self.judged is None",
+        COMPLETE,
+        "not_mutual and junk",
+    ),
+    Mistake(
+        "half of the product serves equal vectors alone",
+        TILES,
+        "mutual = truth.symmetric and similarities.symmetric",
+        "mutual = truth.symmetric",
+        COMPLETE,
+        "quantised_base and thread and not three",
+    ),
+    Mistake(
+        "the query itself takes no rank",
+        TILES,
+        "left_out = _left_out(lists, work.truth.ignored_items(everything))",
+        "left_out = _left_out(lists)",
+        COMPLETE,
+        "leave_one_out and ip and thread and not three",
+    ),
+    Mistake(
+        "junk takes no rank",
+        TILES,
+        "left_out = _left_out(lists, truth.ignored_items(rows))",
+        "left_out = _left_out(lists)",
+        COMPLETE,
+        "junk_takes and thread and not three",
+    ),
+    Mistake(
+        "relevant items are counted apart from the others",
+        TILES,
+        "left_out = _left_out(lists, truth.ignored_items(rows))",
+        "left_out = _left_out(truth.ignored_items(rows))",
+        COMPLETE,
+        "query_set and ip and thread and not three",
+    ),
+    Mistake(
+        "an item is left out in the block in which it stands",
+        KERNELS,
+        "if items[middle] < column:",
+        "if items[middle] <= column:",
+        COMPLETE,
+        "tiles_of_any_size and thread and not three",
+    ),
+    Mistake(
+        "the last item of a block may be left out, too",
+        KERNELS,
+        "while low < stop and items[low] < column + width:",
+        "while low < stop and items[low] < column + width - 1:",
+        COMPLETE,
+        "tiles_of_any_size and thread and not three",
+    ),
+    Mistake(
+        "tiles of l2 have twice the product",
+        TILES,
+        "np.float32(2 if l2 else 1)",
+        "np.float32(1)",
+        COMPLETE,
+        "(leave_one_out or query_set) and l2 and thread and not three",
+    ),
+    Mistake(
+        "tiles of l2 have the square of the base item",
+        TILES,
+        "offset += similarities.base_squares.astype(np.float32)",
+        "pass",
+        COMPLETE,
+        "(leave_one_out or query_set) and l2 and thread and not three",
+    ),
+    Mistake(
+        "thresholds of l2 lack the query's own square, as tiles do",
+        KERNELS,
+        "own = _similarity64(query, query, False) if base.l2 else 0.0",
+        "own = 0.0",
+        COMPLETE,
+        "(leave_one_out or query_set) and l2 and thread and not three",
+    ),
+    Mistake(
+        "equal similarities are in the order of ids, ascending",
+        KERNELS,
+        "(difference == 0 and j < queries.items[middle])",
+        "(difference == 0 and j > queries.items[middle])",
+        COMPLETE,
+        "ties and thread and not three",
+    ),
+    Mistake(
+        "an item of equal similarity is not above by that alone",
+        KERNELS,
+        "if difference > 0 or (difference == 0 and j < queries.items[middle]):",
+        "if difference >= 0:",
+        COMPLETE,
+        "ties and thread and not three",
+    ),
+    Mistake(
+        "equal relevant items are in the order of ids, too",
+        KERNELS,
+        "items[:] = -np.sort(-items)",
+        "items[:] = np.sort(items)",
+        COMPLETE,
+        "equal_items and thread and not three",
+    ),
+    Mistake(
+        "an open cell is open",
+        KERNELS,
+        "table[cell:end] = -1 - k",
+        "table[cell:end] = k",
+        COMPLETE,
+        "(ties or leave_one_out) and ip and thread and not three",
+    ),
+    Mistake(
+        "a threshold leaves open all that rounding errors reach below it",
+        KERNELS,
+        "begin = _cell(thresholds[k] - band, low, scale, last)",
+        "begin = _cell(thresholds[k] + band, low, scale, last)",
+        COMPLETE,
+        "(ties or last_bit) and ip and thread and not three",
+    ),
+    Mistake(
+        "a threshold leaves open all that rounding errors reach above it",
+        KERNELS,
+        "end = _cell(thresholds[k] + band, low, scale, last) + 1",
+        "end = _cell(thresholds[k] - band, low, scale, last) + 1",
+        COMPLETE,
+        "(ties or last_bit) and ip and thread and not three",
+    ),
+    Mistake(
+        "cells begin below the lowest threshold",
+        KERNELS,
+        "low = thresholds[0] - band",
+        "low = thresholds[0] + band",
+        COMPLETE,
+        "(ties or last_bit) and ip and thread and not three",
+    ),
+    Mistake(
+        "what float32 leaves open is decided in float64",
+        KERNELS,
+        "if k == stop or thresholds[k] - band > value:",
+        "if k == stop or thresholds[k] > value:",
+        COMPLETE,
+        "wrong_order and ip and thread and not three",
+    ),
+    Mistake(
+        "what stands above a threshold stands above all lower ones",
+        KERNELS,
+        "n_above += above[start + q + n - k]",
+        "n_above = above[start + q + n - k]",
+        COMPLETE,
+        "leave_one_out and ip and thread and not three",
+    ),
+    Mistake(
+        "relevant items above take ranks, too",
+        KERNELS,
+        "ranks[start + k] = n_above + k + 1",
+        "ranks[start + k] = n_above + 1",
+        COMPLETE,
+        "leave_one_out and ip and thread and not three",
+    ),
+    Mistake(
+        "the best of the ranks is that of the last threshold",
+        TILES,
+        "items = queries.items[np.repeat(ends, counts) - np.arange(len(ranks))].astype(np.int64)",
+        "items = queries.items.astype(np.int64)",
+        COMPLETE,
+        "gains_stand and thread and not three",
+    ),
+    # Ranks from blocks on a device.
+    Mistake(
+        "blocks of l2 on a device have the square of the base item",
+        DEVICE,
+        "return block if self._offset is None else block.sub_(self._offset)",
+        "return block",
+        COMPLETE,
+        "leave_one_out and l2 and torch",
+    ),
+    Mistake(
+        "ties on a device go by id ascending",
+        DEVICE,
+        "(columns < them.items[rows, there])",
+        "(columns > them.items[rows, there])",
+        COMPLETE,
+        "ties and torch",
+    ),
+    Mistake(
+        "ties on a device are looked at again",
+        DEVICE,
+        "band = 2 * self._put(self._similarities.error[rows])",
+        "band = 0 * self._put(self._similarities.error[rows])",
+        COMPLETE,
+        "wrong_order and torch",
+    ),
+    Mistake(
+        "products on a device are in full float32",
+        DEVICE,
+        'torch.set_float32_matmul_precision("highest")',
+        "pass",
+        COMPLETE,
+        "full_float32",
+    ),
+    Mistake(
+        "what is ignored on a device takes no rank",
+        DEVICE,
+        "for left_out in (lists, ignored):",
+        "for left_out in (lists,):",
+        COMPLETE,
+        "(junk_takes or leave_one_out) and torch",
+    ),
+]
 
 
-def test_without_a_mistake_the_tests_pass():
-    """Or all that follows would mean nothing."""
-    check_passes(COUNTING)
+def test_without_a_mistake_the_tests_pass(runner):
+    """Otherwise nothing would have been noticed."""
+    check_passes(MISTAKES, runner)
 
 
-@pytest.mark.parametrize("mistake", COUNTING, ids=name_of)
-def test_a_mistake_is_noticed(mistake):
+@pytest.mark.parametrize("mistake", MISTAKES, ids=promise)
+def test_a_mistake_is_noticed(mistake, runner):
     """By the tests that are there for it."""
-    check_noticed(mistake)
+    check_noticed(mistake, runner)

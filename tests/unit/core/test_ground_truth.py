@@ -211,3 +211,13 @@ def test_arrays_that_do_not_fit_are_refused(change, words):
     """An id unknown to the base would be another item's."""
     with pytest.raises(InvalidArrayError, match=words):
         replace(truth_of("a", "aab"), **change)
+
+
+def test_a_twin_that_comes_before_the_query_is_a_hit():
+    """Of equal items an index may return any first: the query is known by its id, not by its rank."""
+    truth = truth_of(["a", "b"], ["a", "b", "a", "b"], self_ids=[0, 1])
+
+    actual = truth.positives(np.array([[2, 1, 0], [3, 0, 1]]))
+
+    assert actual.ranks.tolist() == [1, 1]
+    assert actual.n_relevant.tolist() == [1, 1]

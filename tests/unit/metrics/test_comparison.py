@@ -195,3 +195,17 @@ def test_what_is_no_probability_is_refused(p_values):
     """A test statistic passed by mistake, for example."""
     with pytest.raises(InvalidArrayError, match="numbers between 0 and 1"):
         holm(p_values)
+
+
+def test_the_interval_is_of_paired_differences():
+    """Systems that are good and bad at the same queries: a mean of either alone is far less sure."""
+    random = np.random.default_rng(0)
+    first = random.random(400)
+    second = first + random.normal(0.05, 0.02, 400)
+
+    actual = compare(first, second)
+
+    error = 1.96 * (second - first).std() / np.sqrt(400)
+    expected = [actual.difference - error, actual.difference + error]
+    assert [actual.low, actual.high] == pytest.approx(expected, abs=2e-4)
+    assert error < 0.1 * 1.96 * second.std() / np.sqrt(400)

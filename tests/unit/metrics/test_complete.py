@@ -430,3 +430,20 @@ def test_an_answer_is_scored_in_pieces_that_fit_memory(per_query):
         piece.stop - piece.start == 1 or starts[piece.stop] - starts[piece.start] <= 1 << 20
         for piece in actual
     )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("space", ["ip", "l2"])
+def test_what_float32_puts_in_the_wrong_order(space, way):
+    """Near-duplicates: their products differ, by less than rounding errors, and often the wrong way."""
+    random = np.random.default_rng(0)
+    one = random.standard_normal(48)
+    vectors = (one + 1e-7 * random.standard_normal((45, 48))).astype(np.float32)
+    truth = query_set(["a"] * 5, random.choice(list("ab"), 40).tolist())
+    similarities = Similarities.of(vectors, truth, space)
+    for rows, block in similarities.blocks(5):
+        exact = [similarities.exact(np.full(40, q), np.arange(40)) for q in range(5)[rows]]
+        by_float64 = np.take_along_axis(block, np.argsort(exact, axis=1), axis=1)
+        assert (np.diff(by_float64, axis=1) < 0).any()
+
+    assert ranks_of(ranks_by(way, similarities, truth)) == expected_ranks(similarities, truth)

@@ -253,3 +253,20 @@ def test_more_junk_than_memory_holds_is_refused(monkeypatch):
 
     with pytest.raises(InvalidArrayError, match="100 pairs of a query and an item are junk"):
         leave_one_out(labels, groups=np.zeros(10, np.int64))
+
+
+def test_the_name_of_a_landmark_is_no_relevance():
+    """What nobody has listed for a query is wrong, whatever its file is called, and the other way round."""
+    listed = RevisitedGroundTruth(
+        query_names=("tower_000100",),
+        base_names=("tower_000001", "bridge_000001", "tower_000002"),
+        boxes=np.array([[0.0, 0, 1, 1]]),
+        judgements=Judgements(
+            easy=ItemLists.of([[1]]), hard=ItemLists.of([[]]), junk=ItemLists.of([[0]])
+        ),
+    )
+
+    actual = revisited(listed, "easy").positives(np.array([[0, 2, 1]]))
+
+    assert actual.ranks.tolist() == [2]
+    assert actual.n_relevant.tolist() == [1]
