@@ -32,7 +32,8 @@ _EXTRA_ROUNDINGS: Final = 6
 """Roundings beyond one per dimension: norms, differences, the band's own ends."""
 _SMALLEST: Final = 2.0**-126
 """What a product may lose where it underflows, on machines that flush to zero as well."""
-_LANES: Final = 8
+LANES: Final = 8
+"""Sums that decide an order are added in so many lanes, by every way of counting."""
 _ROWS_AT_ONCE: Final = 1 << 12
 _EXACT_BYTES: Final = 16 << 20
 
@@ -157,9 +158,9 @@ class Similarities:
 def _added(terms: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(n,)`` the sum of each row in eight lanes, as ``metrics.kernels`` adds it."""
     n, dim = terms.shape
-    sums = np.zeros((_LANES, n))
-    for first in range(0, dim, _LANES):
-        lanes = terms[:, first : first + _LANES].T
+    sums = np.zeros((LANES, n))
+    for first in range(0, dim, LANES):
+        lanes = terms[:, first : first + LANES].T
         sums[: len(lanes)] += lanes
     a, b, c, d, e, f, g, h = sums
     total: NDArray[np.float64] = ((a + e) + (c + g)) + ((b + f) + (d + h))

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LANES = 8
-"""Sums are added in so many lanes; vectors are padded with zeros to a multiple."""
 MOST_THRESHOLDS = 2**15 - 2
 """What a table of int16 can hold."""
 _SURELY = 1e-6
@@ -100,7 +98,7 @@ class Tally(NamedTuple):
             relevant items of query ``q``.
         codes, places: ``(width,)`` scratch: the cell of each item of a row; those left open.
         histogram: ``(4, most thresholds + 1)`` scratch, zero between rows.
-        open_query, open_item, open_threshold, open_value: scratch for comparisons in float64.
+        open_query, open_item, open_threshold: scratch for comparisons in float64.
     """
 
     above: NDArray[np.int32]
@@ -110,7 +108,6 @@ class Tally(NamedTuple):
     open_query: NDArray[np.int32]
     open_item: NDArray[np.int32]
     open_threshold: NDArray[np.int64]
-    open_value: NDArray[np.float32]
 
 
 @_compiled(**_SUM)
@@ -283,7 +280,6 @@ def count(block, row, column, queries, base, tally):
                 tally.open_query[n_open] = q
                 tally.open_item[n_open] = column + np.int64(j)
                 tally.open_threshold[n_open] = k
-                tally.open_value[n_open] = value
                 n_open += 1
                 if n_open == tally.open_query.shape[0]:
                     _decide(n_open, queries, base, tally)

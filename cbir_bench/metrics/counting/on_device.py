@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from cbir_bench.metrics.counting.ranked import Ranked
+from cbir_bench.metrics.similarity import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,6 @@ _BYTES_PER_SCORE: Final = 64
 """The product, two places among the thresholds, and what is left open, which may be much."""
 _BYTES_PER_PAIR: Final = 64
 _SUMS_AT_ONCE: Final = 1 << 18
-_LANES: Final = 8
 
 
 def ranked_on_device(
@@ -194,10 +194,10 @@ class _Counter:
 
     def _added(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         terms = -((left - right) ** 2) if self._l2 else left * right
-        terms = self._torch.nn.functional.pad(terms, (0, -terms.shape[1] % _LANES))
-        lanes = self._torch.zeros_like(terms[:, :_LANES])
-        for start in range(0, terms.shape[1], _LANES):
-            lanes += terms[:, start : start + _LANES]
+        terms = self._torch.nn.functional.pad(terms, (0, -terms.shape[1] % LANES))
+        lanes = self._torch.zeros_like(terms[:, :LANES])
+        for start in range(0, terms.shape[1], LANES):
+            lanes += terms[:, start : start + LANES]
         a, b, c, d, e, f, g, h = lanes.T
         return ((a + e) + (c + g)) + ((b + f) + (d + h))
 

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from cbir_bench.metrics.counting import kernels
 from cbir_bench.metrics.counting.ranked import Ranked
+from cbir_bench.metrics.similarity import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +105,7 @@ def _base(similarities: Similarities) -> kernels.Base:
 
 def _padded(vectors: Matrix) -> Matrix:
     """Return the vectors with zeros behind them, so that they divide into lanes."""
-    missing = -vectors.shape[1] % kernels.LANES
+    missing = -vectors.shape[1] % LANES
     return np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors
 
 
@@ -144,7 +145,6 @@ def _tally(queries: kernels.Queries) -> kernels.Tally:
         open_query=np.empty(_OPEN_AT_ONCE, np.int32),
         open_item=np.empty(_OPEN_AT_ONCE, np.int32),
         open_threshold=np.empty(_OPEN_AT_ONCE, np.int64),
-        open_value=np.empty(_OPEN_AT_ONCE, np.float32),
     )
 
 
