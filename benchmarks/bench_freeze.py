@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from cbir_bench.core.dataset import DataContext, Split
+from cbir_bench.core.model import Learned
 from cbir_bench.datasets.products import Products
 from cbir_bench.embeddings.freeze import freeze
 from cbir_bench.models.timm_backbone import TimmModel
@@ -76,7 +77,7 @@ def main():
         image_size=chosen.image_size,
         output_stride=chosen.output_stride,
         device=chosen.device,
-    ).embedder(context, None)
+    ).embedder(context, Learned())
     pixels = torch.from_numpy(embedder.network.prepare(held.images.read(rows.tolist())))
 
     def bare():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_EXTRAS: Final = {"cv2": "sift", "open_clip": "clip"}
+"""Which extra of this package brings a module whose package is called otherwise."""
 
 
 class CbirBenchError(Exception):
@@ -38,12 +42,19 @@ class InvalidArrayError(CbirBenchError):
 
 
 class MissingPackageError(CbirBenchError):
-    """A component needs a package that is not installed."""
+    """A component needs a package that is not installed.
+
+    Args:
+        component: what needs it.
+        package: the module that cannot be imported.
+    """
 
     def __init__(self, component: str, package: str) -> None:
+        extra = _EXTRAS.get(package)
+        wanted = f"'cbir-bench[{extra}]'" if extra else package
         super().__init__(
             f"{component} needs the package {package!r}, which is not installed. "
-            f"Run: pip install {package}"
+            f"Run: pip install {wanted}"
         )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cbir_bench.core.model import Model
     from cbir_bench.core.quantizer import Quantizer
     from cbir_bench.core.reranker import Reranker
+    from cbir_bench.core.transform import Transform
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -116,6 +117,7 @@ class Registry(Generic[T]):
 
 DATASETS: Final[Registry[type[DatasetReader]]] = Registry("datasets", "data set")
 MODELS: Final[Registry[type[Model]]] = Registry("models", "model")
+TRANSFORMS: Final[Registry[type[Transform]]] = Registry("transforms", "transform")
 QUANTIZERS: Final[Registry[type[Quantizer]]] = Registry("quantizers", "quantizer")
 INDEXES: Final[Registry[type[Index]]] = Registry("indexes", "index")
 RERANKERS: Final[Registry[type[Reranker]]] = Registry("rerankers", "re-ranker", "rerank")

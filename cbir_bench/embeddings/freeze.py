@@ -53,7 +53,10 @@ def freeze(
             vectors or of dimensions than it should; the message names the images.
     """
     parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    images = ahead(lambda part: dataset.images.read(part.tolist()), parts, n_threads=n_readers)
+    prepare = embedder.prepare
+    images = ahead(
+        lambda part: prepare(dataset.images.read(part.tolist())), parts, n_threads=n_readers
+    )
     vectors = np.empty((len(rows), embedder.dim), np.float32)
     done = 0
     for batch in embedder.embed(images):

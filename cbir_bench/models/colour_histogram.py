@@ -16,12 +16,11 @@ from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from cbir_bench.core.arrays import Image, Matrix
     from cbir_bench.core.dataset import DataContext
-    from cbir_bench.core.model import Embedder
+    from cbir_bench.core.model import Embedder, Learned
 
 
 @MODELS.register("colour_histogram")
@@ -52,7 +51,7 @@ class ColourHistogram:
         """Return "none": there are no weights."""
         return "none"
 
-    def embedder(self, context: DataContext, checkpoint: Path | None) -> Embedder:  # noqa: ARG002
+    def embedder(self, context: DataContext, learned: Learned) -> Embedder:  # noqa: ARG002
         """Return itself."""
         return self
 
@@ -62,10 +61,13 @@ class ColourHistogram:
             "A colour histogram has nothing to train. Drop its [model.training] table."
         )
 
-    def embed(self, images: Iterable[list[Image]]) -> Iterator[Matrix]:
-        """Yield the histograms of each batch."""
-        for batch in images:
-            yield np.stack([self._histogram(image) for image in batch])
+    def prepare(self, images: list[Image]) -> Matrix:
+        """Return the histograms of a batch: all that there is to do."""
+        return np.stack([self._histogram(image) for image in images])
+
+    def embed(self, batches: Iterable[Matrix]) -> Iterable[Matrix]:
+        """Return the histograms as they are."""
+        return batches
 
     def _histogram(self, image: Image) -> Matrix:
         pixels = image if self.colours == "rgb" else _hsv(image)

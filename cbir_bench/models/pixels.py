@@ -16,12 +16,11 @@ from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from cbir_bench.core.arrays import Image, Matrix
     from cbir_bench.core.dataset import DataContext
-    from cbir_bench.core.model import Embedder
+    from cbir_bench.core.model import Embedder, Learned
 
 
 @MODELS.register("pixels")
@@ -51,7 +50,7 @@ class Pixels:
         """Return "none": there are no weights."""
         return "none"
 
-    def embedder(self, context: DataContext, checkpoint: Path | None) -> Embedder:  # noqa: ARG002
+    def embedder(self, context: DataContext, learned: Learned) -> Embedder:  # noqa: ARG002
         """Return itself."""
         return self
 
@@ -59,13 +58,16 @@ class Pixels:
         """Refuse: there is nothing to train."""
         raise SettingError("Raw pixels have nothing to train. Drop their [model.training] table.")
 
-    def embed(self, images: Iterable[list[Image]]) -> Iterator[Matrix]:
-        """Yield the shrunk images of each batch."""
-        for batch in images:
-            small = np.stack([self._shrunk(image) for image in batch]).reshape(len(batch), -1)
-            centred = small - small.mean(axis=1, keepdims=True)
-            centred[np.ptp(small, axis=1) == 0] = 1
-            yield unit_rows(centred)
+    def prepare(self, images: list[Image]) -> Matrix:
+        """Return the shrunk images of a batch: all that there is to do."""
+        small = np.stack([self._shrunk(image) for image in images]).reshape(len(images), -1)
+        centred = small - small.mean(axis=1, keepdims=True)
+        centred[np.ptp(small, axis=1) == 0] = 1
+        return unit_rows(centred)
+
+    def embed(self, batches: Iterable[Matrix]) -> Iterable[Matrix]:
+        """Return the shrunk images as they are."""
+        return batches
 
     def _shrunk(self, image: Image) -> Matrix:
         from PIL import Image as PilImage

@@ -12,10 +12,8 @@ from cbir_bench.core.hashing import hash_file
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cbir_bench.core.dataset import DataContext
-    from cbir_bench.core.model import Embedder
+    from cbir_bench.core.model import Embedder, Learned
 
 _NAMED_WEIGHTS: Final = ("random", "hub", "train")
 
@@ -97,7 +95,7 @@ class TimmModel:
 
         return make_network(self)
 
-    def embedder(self, context: DataContext, checkpoint: Path | None) -> Embedder:
+    def embedder(self, context: DataContext, learned: Learned) -> Embedder:
         """Return the network with its weights in place.
 
         Raises:
@@ -109,11 +107,11 @@ class TimmModel:
 
         network = make_network(self)
         if self.weights == "train":
-            if checkpoint is None:
+            if learned.trained is None:
                 raise SettingError(
                     'weights = "train" needs a checkpoint. Train the model first, or set another.'
                 )
-            load_weights(network, checkpoint)
+            load_weights(network, learned.trained)
         elif self.weights not in _NAMED_WEIGHTS:
             load_weights(network, context.find(self.weights))
         return NetworkEmbedder(network)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from cbir_bench.core.component import create
 from cbir_bench.core.dataset import Split
 from cbir_bench.core.errors import DataError, MissingPackageError
+from cbir_bench.core.model import Learned
 from cbir_bench.core.registry import MODELS
+from cbir_bench.core.training_data import TrainingData
 from cbir_bench.embeddings.freeze import freeze
 from cbir_bench.embeddings.key import embeddings_key, embeddings_origin, library_versions
 from cbir_bench.embeddings.store import EmbeddingStore
@@ -118,7 +120,7 @@ def _make(
     component = create(MODELS, artefact.model.use, artefact.model.values)
     try:
         checkpoint = _checkpoint(artefact, component, data, places, progress)
-        embedder = component.embedder(places.context, checkpoint)
+        embedder = component.embedder(places.context, Learned(trained=checkpoint))
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"The model {artefact.model}", error.name or "?") from error
     rows = data.rows(Split.TEST)
@@ -152,7 +154,7 @@ def _checkpoint(
         )
     recipe = TrainingRecipe(**artefact.training.values)
     network = component.network(places.context)
-    log = train(network, data, recipe, _Reporter(progress, str(artefact.model)))
+    log = train(network, TrainingData.of(data), recipe, _Reporter(progress, str(artefact.model)))
     return store.save(key, network, log, artefact.training_origin)
 
 

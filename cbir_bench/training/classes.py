@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cbir_bench.core.dataset import Dataset
+    from cbir_bench.core.training_data import TrainingData
     from cbir_bench.training.recipe import TrainingRecipe
 
 
@@ -34,7 +34,7 @@ class TrainingItems(NamedTuple):
     n_left_out: int
 
 
-def training_items(dataset: Dataset) -> TrainingItems:
+def training_items(dataset: TrainingData) -> TrainingItems:
     """Return the images of the training split whose class has at least two of them.
 
     Images with the same labels are of one class: where items have a fine and a coarse label,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Image
-    from cbir_bench.core.dataset import Dataset
+    from cbir_bench.core.training_data import TrainingData
     from cbir_bench.training.losses import Objective
     from cbir_bench.training.recipe import TrainingRecipe
 
@@ -60,7 +60,7 @@ def silent(phase: str, n_done: int, n_total: int, loss: float) -> None:
 
 def train(
     network: Any,
-    dataset: Dataset,
+    dataset: TrainingData,
     recipe: TrainingRecipe,
     progress: TrainingProgress = silent,
 ) -> TrainingLog:

@@ -11,6 +11,7 @@ import pytest
 from cbir_bench.core.component import field_types, help_texts
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import SettingError
+from cbir_bench.core.model import Learned
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> DataContext:
 @pytest.fixture(scope="module")
 def embedder(name: str, context: DataContext) -> Embedder:
     """Each model with its default options, ready."""
-    return MODELS.get(name)().embedder(context, None)
+    return MODELS.get(name)().embedder(context, Learned())
 
 
 def test_is_a_frozen_dataclass_with_help_for_every_option(name: str) -> None:
@@ -64,7 +65,7 @@ def test_gives_finite_float32_unit_vectors_for_images_of_any_size(embedder: Embe
     """One image of one pixel must not stop a run of a million."""
     images = noise_images()
 
-    (actual,) = embedder.embed([images])
+    (actual,) = embedder.embed([embedder.prepare(images)])
 
     assert actual.dtype == np.float32
     assert actual.shape == (len(images), embedder.dim)
@@ -73,9 +74,11 @@ def test_gives_finite_float32_unit_vectors_for_images_of_any_size(embedder: Embe
 
 def test_the_same_images_give_the_same_vectors(name: str, context: DataContext) -> None:
     """Frozen vectors are addressed by their settings, so these must decide them."""
-    first, second = (MODELS.get(name)().embedder(context, None) for _ in range(2))
+    first, second = (MODELS.get(name)().embedder(context, Learned()) for _ in range(2))
 
-    once, again = (np.concatenate(list(e.embed([noise_images()]))) for e in (first, second))
+    once, again = (
+        np.concatenate(list(e.embed([e.prepare(noise_images())]))) for e in (first, second)
+    )
 
     np.testing.assert_array_equal(once, again)
 
@@ -84,8 +87,8 @@ def test_a_vector_does_not_depend_on_its_batch(embedder: Embedder) -> None:
     """Batch statistics at evaluation would make every vector depend on its neighbours."""
     images = noise_images(seed=1)
 
-    (together,) = embedder.embed([images])
-    alone = np.concatenate(list(embedder.embed([image] for image in images)))
+    (together,) = embedder.embed([embedder.prepare(images)])
+    alone = np.concatenate(list(embedder.embed(embedder.prepare([image]) for image in images)))
 
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
@@ -94,7 +97,7 @@ def test_different_images_give_different_vectors(embedder: Embedder) -> None:
     """A model that sees nothing would pass every test above."""
     images = [image for image in noise_images(seed=2) if image.size > 1000]
 
-    (actual,) = embedder.embed([images])
+    (actual,) = embedder.embed([embedder.prepare(images)])
 
     similarity = actual @ actual.T - 2 * np.eye(len(images))
     assert similarity.max() < 1 - 1e-6
@@ -106,7 +109,7 @@ def test_images_are_never_changed(embedder: Embedder) -> None:
     for image in images:
         image.setflags(write=False)
 
-    (actual,) = embedder.embed([images])
+    (actual,) = embedder.embed([embedder.prepare(images)])
 
     assert len(actual) == len(images)
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cbir_bench.core.ahead import ahead
 from cbir_bench.models.networks.pooling import by_position, make_pooling
 
 if TYPE_CHECKING:
@@ -97,9 +96,14 @@ class NetworkEmbedder:
         self.network = network.to(device=network.device, memory_format=torch.channels_last).eval()
         self.dim = network.dim
 
-    def embed(self, images: Iterable[list[Image]]) -> Iterator[Matrix]:
-        """Yield the vectors of each batch; the next batches are resized meanwhile."""
-        for pixels in ahead(self.network.prepare, images, n_threads=2):
+    def prepare(self, images: Sequence[Image]) -> NDArray[np.uint8]:
+        """Return the resized images of a batch."""
+        resized: NDArray[np.uint8] = self.network.prepare(images)
+        return resized
+
+    def embed(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Matrix]:
+        """Yield the vectors of each batch of resized images."""
+        for pixels in batches:
             with torch.inference_mode():
                 vectors = self.network(torch.from_numpy(pixels).to(self.network.device))
             yield vectors.cpu().numpy()

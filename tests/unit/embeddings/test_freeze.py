@@ -37,6 +37,10 @@ class Counting:
     change: object = staticmethod(lambda batch: batch)
     before: object = staticmethod(lambda: None)
 
+    @staticmethod
+    def prepare(images):
+        return images
+
     def embed(self, images):
         for batch in images:
             self.before()

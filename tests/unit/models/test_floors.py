@@ -10,7 +10,7 @@ from cbir_bench.models.pixels import Pixels
 
 
 def embed(model, *images):
-    (vectors,) = model.embed([list(images)])
+    (vectors,) = model.embed([model.prepare(list(images))])
     return vectors
 
 

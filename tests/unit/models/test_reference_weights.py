@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cbir_bench.core.dataset import DataContext
+from cbir_bench.core.model import Learned
 from cbir_bench.models.timm_backbone import TimmModel
 
 
@@ -39,7 +40,8 @@ def test_mobilenet_on_every_fifth_clothing_photo(real_data) -> None:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[::5]
         labels = np.unique([name.split("/")[-2] for name in names], return_inverse=True)[1]
 
-        batches = model.embedder(context, None).embed(decoded(archive, names))
+        embedder = model.embedder(context, Learned())
+        batches = embedder.embed(map(embedder.prepare, decoded(archive, names)))
         mean_ap, hit_rate = full_base(np.concatenate(list(batches)), labels)
 
     assert len(names) == 757

@@ -13,6 +13,7 @@ from timm.data import create_transform, resolve_model_data_config
 
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError, SettingError
+from cbir_bench.core.model import Learned
 from cbir_bench.models.networks import build
 from cbir_bench.models.timm_backbone import TimmModel
 
@@ -25,7 +26,8 @@ def noise(*size, seed=0):
 
 
 def embed(model, *images):
-    (vectors,) = model.embedder(CONTEXT, None).embed([list(images)])
+    embedder = model.embedder(CONTEXT, Learned())
+    (vectors,) = embedder.embed([embedder.prepare(images)])
     return vectors
 
 
@@ -174,7 +176,7 @@ def test_a_failed_download_is_one_sentence(monkeypatch) -> None:
     with pytest.raises(
         DataError, match=r"no route to host\. Check the network, or set weights to a"
     ):
-        TimmModel(backbone="resnet18", weights="hub").embedder(CONTEXT, None)
+        TimmModel(backbone="resnet18", weights="hub").embedder(CONTEXT, Learned())
 
 
 def test_an_option_that_the_backbone_does_not_have_is_refused() -> None:
@@ -198,7 +200,7 @@ def test_a_head_by_chance_is_refused() -> None:
 def test_weights_to_train_need_a_checkpoint() -> None:
     """Otherwise an untrained network would be measured under a trained one's name."""
     with pytest.raises(SettingError, match="needs a checkpoint"):
-        TimmModel(weights="train").embedder(CONTEXT, None)
+        TimmModel(weights="train").embedder(CONTEXT, Learned())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError
+from cbir_bench.core.model import Learned
 from cbir_bench.models.timm_backbone import TimmModel
 
 SMALL = {"backbone": "test_efficientnet", "image_size": 32}
@@ -34,7 +35,8 @@ def tensors(context, **options):
 
 def embed(context, **options):
     model = TimmModel(**{**SMALL, "framing": "whole", **options})
-    (vectors,) = model.embedder(context, None).embed([[IMAGE]])
+    embedder = model.embedder(context, Learned())
+    (vectors,) = embedder.embed([embedder.prepare([IMAGE])])
     return vectors
 
 

@@ -12,6 +12,7 @@ import torch
 
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError
+from cbir_bench.core.model import Learned
 from cbir_bench.models.timm_backbone import TimmModel
 from cbir_bench.training.log import TrainingLog
 from cbir_bench.training.recipe import TrainingRecipe
@@ -96,7 +97,8 @@ def test_a_trained_model_embeds_as_it_did_when_training_ended(tmp_path, make_dat
     path = store.save("abc", network, log, {})
     with torch.inference_mode():
         expected = network(torch.from_numpy(network.prepare(images))).numpy()
-    (actual,) = model.embedder(context, path).embed([images])
+    embedder = model.embedder(context, Learned(trained=path))
+    (actual,) = embedder.embed([embedder.prepare(images)])
 
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 
