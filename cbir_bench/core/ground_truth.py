@@ -29,7 +29,8 @@ class GroundTruth:
     """Queries, base, and the relevance between them: two items match if they share a label.
 
     Attributes:
-        query_rows: ``(n_queries,)`` rows of the embeddings that are queries.
+        query_rows: ``(n_queries,)`` rows of the embeddings that are queries; where queries are texts,
+            places in ``query_texts``.
         base_rows: ``(n_base,)`` rows of the embeddings that are searched.
         query_labels: label sets of the queries.
         base_labels: label sets of the base, with the same codes.
@@ -41,9 +42,12 @@ class GroundTruth:
             neither relevant nor wrong.
         graded: whether items that share more of their labels are more relevant: the gain of an item is
             the Jaccard overlap of its labels with the query's. Judged items bring their own gains.
+        query_texts: what is asked where queries are texts; their vectors come from a model's text tower.
+            Empty where queries are images.
 
     Raises:
-        InvalidArrayError: if arrays differ in length, or an id is beyond the base.
+        InvalidArrayError: if arrays differ in length, an id is beyond the base, or a text is none of
+            those given or is said to be in the base.
     """
 
     query_rows: NDArray[np.int64]
@@ -54,6 +58,7 @@ class GroundTruth:
     judged: ItemLists | None = None
     junk: ItemLists | None = None
     graded: bool = False
+    query_texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {
@@ -71,6 +76,21 @@ class GroundTruth:
         for what, lists in (("judges", self.judged), ("has as junk", self.junk)):
             if lists is not None:
                 self._check_ids(what, lists.items)
+        if self.query_texts:
+            self._check_texts()
+
+    def _check_texts(self) -> None:
+        rows, n_texts = self.query_rows, len(self.query_texts)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < n_texts:
+            raise InvalidArrayError(
+                f"A query is the text {rows.max() if rows.max() >= n_texts else rows.min()}, but there "
+                f"are {n_texts} texts, counted from 0. Count query_rows within query_texts."
+            )
+        if self.leave_one_out:
+            raise InvalidArrayError(
+                "A query that is a text is said to be an item of the base, which has images. "
+                "Set self_ids to -1."
+            )
 
     def _check_ids(self, what: str, ids: Ids) -> None:
         if len(ids) and ids.max() >= len(self.base_rows):

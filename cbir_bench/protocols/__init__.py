@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cbir_bench.protocols.full_base import FullBase
 from cbir_bench.protocols.query_set import QuerySet
+from cbir_bench.protocols.text_query import TextQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,6 @@ if TYPE_CHECKING:
     from cbir_bench.protocols.protocol import Protocol
 
 PROTOCOLS: Final[Mapping[str, type[Protocol]]] = MappingProxyType(
-    {"query-set": QuerySet, "full-base": FullBase}
+    {"query-set": QuerySet, "full-base": FullBase, "text-query": TextQuery}
 )
 """By name. A protocol decides what all numbers of a run mean, so these are no plug-ins."""

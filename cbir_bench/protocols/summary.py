@@ -24,6 +24,7 @@ class TruthSummary:
         n_with_junk: queries that have junk in the base.
         most_junk: most junk items of any query.
         alike: whether graded relevance has only one grade.
+        first_text: the first query, where queries are texts.
     """
 
     n_queries: int
@@ -34,10 +35,21 @@ class TruthSummary:
     n_with_junk: int = 0
     most_junk: int = 0
     alike: bool = False
+    first_text: str = ""
 
     def notes(self) -> tuple[str, ...]:
         """Return sentences for what would surprise a reader; none for a plain data set."""
-        return (*self._on_relevant(), *self._on_junk(), *self._on_grades())
+        return (
+            *self._on_texts(),
+            *self._on_relevant(),
+            *self._on_junk(),
+            *self._on_grades(),
+        )
+
+    def _on_texts(self) -> tuple[str, ...]:
+        if not self.first_text:
+            return ()
+        return (f"Queries are texts, the first is {self.first_text!r}.",)
 
     def _on_relevant(self) -> tuple[str, ...]:
         if not self.n_without_relevant:
@@ -77,6 +89,7 @@ def summarise(truth: GroundTruth) -> TruthSummary:
         n_with_junk=int(np.count_nonzero(junk)),
         most_junk=int(np.max(junk, initial=0)),
         alike=truth.graded and truth.query_labels.single and truth.base_labels.single,
+        first_text=truth.query_texts[0] if truth.query_texts else "",
     )
 
 

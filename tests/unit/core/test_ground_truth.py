@@ -221,3 +221,31 @@ def test_a_twin_that_comes_before_the_query_is_a_hit():
 
     assert actual.ranks.tolist() == [1, 1]
     assert actual.n_relevant.tolist() == [1, 1]
+
+
+def texts_of(**changes):
+    """Return the ground truth of two texts that ask for three images."""
+    return replace(truth_of(["a", "b"], ["a", "b", "a"]), query_texts=("an a", "a b"), **changes)
+
+
+def test_texts_are_counted_apart_from_images():
+    """The first text and the first image are both row 0, and have nothing to do with each other."""
+    actual = texts_of(base_rows=np.arange(3))
+
+    assert actual.query_rows.tolist() == [0, 1]
+    assert actual.base_rows.tolist() == [0, 1, 2]
+    assert actual.n_relevant.tolist() == [2, 1]
+    assert not actual.symmetric
+
+
+@pytest.mark.parametrize(("rows", "wrong"), [([0, 2], "text 2"), ([-1, 0], "text -1")])
+def test_a_text_that_is_not_given_is_an_error(rows, wrong):
+    """-1 would be the last text."""
+    with pytest.raises(InvalidArrayError, match=wrong):
+        texts_of(query_rows=np.array(rows))
+
+
+def test_a_text_is_no_item_of_the_base():
+    """It would be removed from its own ranking, and an image with it."""
+    with pytest.raises(InvalidArrayError, match="Set self_ids to -1"):
+        texts_of(self_ids=np.array([-1, 0]))
