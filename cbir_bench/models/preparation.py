@@ -8,7 +8,7 @@ is resized and the rest filled up ("border").
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -58,6 +58,10 @@ class Preparation:
             square[...] = self._square(image)
         return squares.transpose(0, 3, 1, 2)
 
+    def at(self, size: int) -> Preparation:
+        """Return the same for squares of another size."""
+        return replace(self, size=size)
+
     def _square(self, image: Image) -> Image:
         target = math.floor(self.size / self.crop_share)
         if image.shape[:2] == (self.size, self.size) == (target, target):
@@ -105,3 +109,17 @@ def _middle(image: Image) -> Image:
     longest = _LONGEST * min(height, width)
     top, left = (max(0, (side - longest) // 2) for side in (height, width))
     return image[top : top + longest, left : left + longest]
+
+
+@dataclass(frozen=True, slots=True)
+class Pyramid:
+    """A callable from images of any size to one array of squares for each of several sizes.
+
+    Every size is resized from the image itself, so that the larger ones show all that there is in it.
+    """
+
+    sizes: tuple[Preparation, ...]
+
+    def __call__(self, images: Sequence[Image]) -> tuple[Squares, ...]:
+        """Return the images at each size."""
+        return tuple(prepare(images) for prepare in self.sizes)

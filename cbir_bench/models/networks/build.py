@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import timm
 import torch
-from PIL import Image as PilImage
-from timm.data import create_transform, resolve_model_data_config
+from timm.data import resolve_model_data_config
+from torch import nn
 
 import cbir_bench.models.networks.convstem_vit  # noqa: F401  adds its model to timm's registry
 from cbir_bench.core.errors import DataError, SettingError, did_you_mean
+from cbir_bench.models.networks.batch_drop_block import BatchDropBlock
+from cbir_bench.models.networks.combined_descriptors import CombinedDescriptors
 from cbir_bench.models.networks.embedding import EmbeddingNetwork
-from cbir_bench.models.networks.weights import put_weights, read_weights
+from cbir_bench.models.networks.folded_norms import folded_norms
+from cbir_bench.models.networks.heads import LinearHead, PlainHead
+from cbir_bench.models.networks.pooling import (
+    AveragePooling,
+    FixedGeneralizedMeanPooling,
+    GeneralizedMeanPooling,
+    MaxPooling,
+)
+from cbir_bench.models.networks.regions import RegionalMaxPooling
+from cbir_bench.models.networks.weights import put_backbone, put_weights, read_weights
+from cbir_bench.models.preparation import Preparation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cbir_bench.core.arrays import Image
+    from cbir_bench.models.networks.embedding import Reads
+    from cbir_bench.models.networks.heads import Head
     from cbir_bench.models.timm_backbone import TimmModel
+
+_READS: Final[dict[str, Reads]] = {"model": "model", "cls": "class token"}
 
 
 def pretrained_name(backbone: str) -> str:
@@ -41,40 +53,97 @@ def pretrained_name(backbone: str) -> str:
     return f"{found.architecture}.{found.tag}" if found.tag else str(found.architecture)
 
 
-def make_network(model: TimmModel) -> EmbeddingNetwork:
-    """Return the network with the weights of ``model.seed``, or timm's where ``weights = "hub"``.
+def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
+    """Return the network with the weights of ``model.seed``.
 
     Everybody else's random numbers go on as if nothing had been drawn.
+
+    Args:
+        model: the options.
+        from_hub: whether the backbone gets timm's pretrained weights.
     """
     _check_known(model.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.seed)
-        backbone = _backbone(model)
+        backbone = _backbone(model, from_hub=from_hub)
         config = resolve_model_data_config(backbone)
-        size = model.image_size or min(config["input_size"][1:])
         try:
-            network = EmbeddingNetwork(
+            return EmbeddingNetwork(
                 backbone=backbone,
-                pooling=model.pooling,
-                gem_p=model.gem_p,
-                embedding_dim=model.embedding_dim,
-                geometry=_geometry(config, size, whole=model.shows_whole_image),
-                size=size,
+                reads="map" if model.head != "linear" else _READS.get(model.pooling, "map"),
+                pool=partial(_pool, model),
+                head=partial(_head, model),
+                preparation=_preparation(model, config),
                 mean=config["mean"],
                 std=config["std"],
                 device=_device(model.device),
             )
         except (RuntimeError, ValueError, AssertionError, AttributeError) as error:
             raise SettingError(
-                f"The timm model {model.backbone!r} cannot take images of {size} pixels with pooling = "
-                f"{model.pooling!r}: {_first_line(error)}. Change image_size or pooling."
+                f"The timm model {model.backbone!r} cannot take images of "
+                f"{_size(model, config)} pixels with pooling = {model.pooling!r}: {_first_line(error)}. "
+                "Change image_size or pooling."
             ) from error
-    return network
 
 
 def load_weights(network: EmbeddingNetwork, path: Path) -> None:
     """Put the weights of a file into the network (DataError if they are not its own)."""
     put_weights(network, read_weights(path), path)
+
+
+def start_from(network: EmbeddingNetwork, path: Path) -> None:
+    """Put the weights of a file into a network that is going to be trained.
+
+    Where the file's batch norms are folded into its convolutions, they are kept from normalising by the
+    statistics of batches, which would destroy what the weights have learnt.
+    """
+    put_backbone(network, read_weights(path), path)
+    network.keep_still(folded_norms(network.backbone))
+
+
+def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, ...]:
+    """Return how images are prepared at each of the model's scales.
+
+    Sizes are rounded to whole pixels, and to whole patches where the backbone has patches.
+
+    Raises:
+        SettingError: if the backbone cannot take images of one of these sizes.
+    """
+    base = network.prepare
+    step = _patch_side(network.backbone) if _is_dynamic(model) else 1
+    sizes = [max(1, round(base.size * scale / step)) * step for scale in model.scale_factors]
+    for size in sizes:
+        try:
+            network.shape_at(size)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise SettingError(
+                f"The timm model {model.backbone!r} cannot take images of {size} pixels, which scales = "
+                f"{model.scales!r} ask for: {_first_line(error)}. Change scales or image_size."
+            ) from error
+    return tuple(base if size == base.size else base.at(size) for size in sizes)
+
+
+def _pool(model: TimmModel, channels: int) -> Any:
+    if model.head != "linear":
+        return nn.Identity()  # such heads pool themselves
+    if model.pooling == "gem":
+        if model.gem_fixed:
+            return FixedGeneralizedMeanPooling(model.gem_p)
+        return GeneralizedMeanPooling(model.gem_p, channels if model.gem_per_channel else 1)
+    if model.pooling == "rmac":
+        return RegionalMaxPooling(model.rmac_levels)
+    return MaxPooling() if model.pooling == "max" else AveragePooling()
+
+
+def _head(model: TimmModel, shape: tuple[int, ...]) -> Head:
+    channels, dim = shape[0], model.embedding_dim
+    if model.head == "cgd":
+        return CombinedDescriptors(model.descriptors, channels, dim, model.gem_p)
+    if model.head == "bdb":
+        rows, columns = shape[1:]
+        sides = (model.drop_height, model.drop_width)
+        return BatchDropBlock((channels, rows, columns), dim, *sides)
+    return LinearHead(channels, dim) if dim else PlainHead(channels)
 
 
 def _device(wanted: str) -> str:
@@ -105,49 +174,71 @@ def _check_known(backbone: str) -> None:
         )
 
 
-def _backbone(model: TimmModel) -> Any:
+def _backbone(model: TimmModel, *, from_hub: bool) -> Any:
     options: dict[str, Any] = {"num_classes": 0}
     if model.output_stride:
         options["output_stride"] = model.output_stride
-    found = timm.models.get_pretrained_cfg(model.backbone)
-    if model.image_size and found is not None and found.fixed_input_size:
+    if model.image_size and _has_fixed_size(model):
         options["img_size"] = model.image_size
-    hub = model.weights == "hub"
+    if _is_dynamic(model):
+        options["dynamic_img_size"] = True
     try:
-        return timm.create_model(model.backbone, pretrained=hub, **options)
+        return timm.create_model(model.backbone, pretrained=from_hub, **options)
+    except TypeError as error:
+        raise _refusal(model, options, error) from error
     except Exception as error:
         # A download fails in any way, and each architecture refuses options in its own.
-        if hub:
+        if from_hub:
             raise DataError(
                 f"The weights of {model.backbone!r} cannot be had from timm's hub: "
                 f"{type(error).__name__}: {_first_line(error)}. "
                 "Check the network, or set weights to a local file."
             ) from error
-        raise SettingError(
-            f"timm cannot make {model.backbone!r} with {_written(options)}: {_first_line(error)}. "
-            "Leave the option out or choose another backbone."
-        ) from error
+        raise _refusal(model, options, error) from error
 
 
-def _geometry(
-    config: dict[str, Any], size: int, *, whole: bool
-) -> Callable[[Image], NDArray[np.uint8]]:
-    """Return timm's own resizing and cropping, up to where it would make a float tensor."""
-    transform = create_transform(
-        input_size=(3, size, size),
-        interpolation=config["interpolation"],
-        crop_pct=1.0 if whole else config["crop_pct"],
-        crop_mode="squash" if whole else config["crop_mode"],
-        use_prefetcher=True,
+def _refusal(model: TimmModel, options: dict[str, Any], error: Exception) -> SettingError:
+    if "dynamic_img_size" in str(error):
+        return SettingError(
+            f"The timm model {model.backbone!r} takes images of one size only, so it cannot see them at "
+            f'scales = {model.scales!r}. Set scales = "1", or choose another backbone.'
+        )
+    return SettingError(
+        f"timm cannot make {model.backbone!r} with {_written(options)}: {_first_line(error)}. "
+        "Leave the option out or choose another backbone."
     )
 
-    def geometry(image: Image) -> NDArray[np.uint8]:
-        if whole and image.shape[:2] == (size, size):
-            return image.transpose(2, 0, 1)  # resizing would change nothing but the time it takes
-        resized: NDArray[np.uint8] = transform(PilImage.fromarray(image))
-        return resized
 
-    return geometry
+def _has_fixed_size(model: TimmModel) -> bool:
+    found = timm.models.get_pretrained_cfg(model.backbone)
+    return found is not None and bool(found.fixed_input_size)
+
+
+def _is_dynamic(model: TimmModel) -> bool:
+    """Whether a backbone that is made for one size has to take several."""
+    return model.scale_factors != (1.0,) and _has_fixed_size(model)
+
+
+def _patch_side(backbone: Any) -> int:
+    return int(backbone.patch_embed.patch_size[0])
+
+
+def _size(model: TimmModel, config: dict[str, Any]) -> int:
+    return int(model.image_size or min(config["input_size"][1:]))
+
+
+def _preparation(model: TimmModel, config: dict[str, Any]) -> Preparation:
+    """Return timm's own resizing and cropping, or the whole image where that is wanted."""
+    whole = model.shows_whole_image
+    return Preparation(
+        size=_size(model, config),
+        crop_share=1.0 if whole else config["crop_pct"],
+        mode="squash" if whole else config["crop_mode"],
+        interpolation=config["interpolation"],
+        fill=tuple(round(255 * channel) for channel in config["mean"])
+        if config["crop_mode"] == "border"
+        else (0, 0, 0),
+    )
 
 
 def _written(options: dict[str, Any]) -> str:

@@ -1,21 +1,23 @@
-"""The network that is trained and frozen: backbone, pooling, an optional linear head, unit length."""
+"""The network that is trained and frozen: a backbone, a pooling, a head, and vectors of length 1."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cbir_bench.models.networks.pooling import by_position, make_pooling
+from cbir_bench.models.networks.features import as_map, class_token
+from cbir_bench.models.networks.heads import Branches, Head, PlainHead, unit
+from cbir_bench.models.networks.regions import RegionalMaxPooling, RegionWhitening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
+    from cbir_bench.models.preparation import Preparation
 
-    from cbir_bench.core.arrays import Image, Matrix
+Reads: TypeAlias = Literal["map", "class token", "model"]
+"""What is made of the backbone's features: a map, the class token, or what the backbone itself pools."""
 
 
 class EmbeddingNetwork(nn.Module):
@@ -23,11 +25,10 @@ class EmbeddingNetwork(nn.Module):
 
     Args:
         backbone: a timm model without classifier.
-        pooling: "avg", "max", "gem", or "model" for the backbone's own.
-        gem_p: the exponent that "gem" starts from.
-        embedding_dim: length of the linear head's output; 0 leaves the head out.
-        geometry: resizes and crops one image to ``(3, size, size)`` uint8.
-        size: height and width of the input in pixels.
+        reads: what is made of its features.
+        pool: given the number of channels, returns what pools a map; only where ``reads`` is "map".
+        head: given the shape of what is pooled, without the images, returns the head.
+        preparation: resizes and crops images, and gives the size of the input.
         mean, std: of each colour channel, in [0, 1], as the backbone was trained with.
         device: where it is to run, "cpu" or "cuda"; whoever runs it moves it there.
     """
@@ -36,30 +37,43 @@ class EmbeddingNetwork(nn.Module):
         self,
         *,
         backbone: Any,
-        pooling: str,
-        gem_p: float,
-        embedding_dim: int,
-        geometry: Callable[[Image], NDArray[np.uint8]],
-        size: int,
+        reads: Reads,
+        pool: Callable[[int], Any],
+        head: Callable[[tuple[int, ...]], Head],
+        preparation: Preparation,
         mean: Sequence[float],
         std: Sequence[float],
         device: str,
     ) -> None:
         super().__init__()
+        self._still: tuple[Any, ...] = ()
         self.backbone = backbone
-        self.pool = None if pooling == "model" else make_pooling(pooling, gem_p)
-        self.geometry = geometry
-        self.size = size
+        self.reads = reads
+        self.prepare = preparation
         self.device = device
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        n_pooled = self._n_pooled()
-        self.head = nn.Linear(n_pooled, embedding_dim) if embedding_dim else None
-        self.dim = embedding_dim or n_pooled
+        self.pool = nn.Identity()
+        if reads == "map":
+            self.pool = pool(self.shape_at(preparation.size)[0])
+        self.head: Any = head(self.shape_at(preparation.size))
 
-    def prepare(self, images: Sequence[Image]) -> NDArray[np.uint8]:
-        """Return images of any size as ``(n, 3, size, size)`` uint8, resized by Pillow."""
-        return np.stack([self.geometry(image) for image in images])
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return int(self.head.dim)
+
+    @property
+    def ranked_dims(self) -> tuple[int, ...]:
+        """Lengths of the vectors that ``branches`` gives to rank."""
+        dims: tuple[int, ...] = self.head.ranked_dims
+        return dims
+
+    @property
+    def classified_dims(self) -> tuple[int, ...]:
+        """Lengths of the features that ``branches`` gives to classify."""
+        dims: tuple[int, ...] = self.head.classified_dims
+        return dims
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return ``(n, dim)`` float32 vectors of length 1.
@@ -67,43 +81,72 @@ class EmbeddingNetwork(nn.Module):
         Args:
             pixels: ``(n, 3, height, width)`` of any dtype, from 0 to 255, RGB.
         """
-        pooled = self.pooled(pixels)
-        if self.head is not None:
-            pooled = self.head(pooled)
-        return nn.functional.normalize(pooled.float(), dim=1)
+        return unit(self.head(self.described(pixels)))
 
-    def pooled(self, pixels: Tensor) -> Tensor:
-        """Return ``(n, channels)`` pooled features, neither projected nor of length 1."""
-        normal = (pixels.float() - self.mean) / self.std
-        features = self.backbone.forward_features(
-            normal.contiguous(memory_format=torch.channels_last)
-        )
-        if self.pool is None:
-            return self.backbone.forward_head(features, pre_logits=True).flatten(1)
-        return self.pool(by_position(features, self.backbone))
+    def branches(self, pixels: Tensor) -> Branches:
+        """Return what the losses are applied to while training."""
+        branches: Branches = self.head.branches(self.described(pixels))
+        return branches
 
-    def _n_pooled(self) -> int:
-        """Return the pooled features' length, by a look at one grey image."""
+    def described(self, pixels: Tensor) -> Tensor:
+        """Return what the head is given: ``(n, channels)`` pooled features, or the map where it pools."""
+        features = self.features(pixels)
+        if self.reads == "model":
+            pooled: Tensor = self.backbone.forward_head(features, pre_logits=True)
+            return pooled.flatten(1)
+        if self.reads == "class token":
+            return self._normed(class_token(features, self.backbone))
+        height, width = pixels.shape[2:]
+        pooled = self.pool(as_map(features, self.backbone, height, width))
+        if pooled.ndim == 2 and not isinstance(self.pool, RegionalMaxPooling):
+            return self._normed(pooled)
+        return pooled
+
+    def regions(self, pixels: Tensor) -> Tensor:
+        """Return ``(n, n_regions, channels)``: the regions of R-MAC, of length 1, not whitened."""
+        height, width = pixels.shape[2:]
+        features = as_map(self.features(pixels), self.backbone, height, width)
+        regions: Tensor = self.pool.regions(features)
+        return regions
+
+    def features(self, pixels: Tensor) -> Any:
+        """Return what the backbone gives before pooling, in a layout of its own."""
+        normal = (pixels - self.mean).div_(self.std)
+        return self.backbone.forward_features(normal.contiguous(memory_format=torch.channels_last))
+
+    def whiten_regions(self, mean: Tensor, projection: Tensor) -> None:
+        """Whiten the regions of R-MAC from now on; vectors then have ``len(projection)`` numbers.
+
+        Args:
+            mean: ``(channels,)`` float32.
+            projection: ``(dim, channels)`` float32.
+        """
+        self.pool.whitening = RegionWhitening(mean, projection)
+        self.head = PlainHead(len(projection))
+
+    def keep_still(self, layers: Iterable[Any]) -> None:
+        """Let batch norms use their stored statistics even while training."""
+        self._still = tuple(layers)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> EmbeddingNetwork:  # noqa: FBT001, FBT002  torch's signature
+        """Switch between training and evaluation, but for the layers that were told to keep still."""
+        super().train(mode)
+        for layer in self._still:
+            layer.eval()
+        return self
+
+    def shape_at(self, size: int) -> tuple[int, ...]:
+        """Return the shape of ``described`` for images of a size, without their number, by a look at one."""
+        before = self.training
         self.eval()
         with torch.no_grad():
-            return int(self.pooled(torch.full((1, 3, self.size, self.size), 127.0)).shape[1])
+            grey = torch.full((1, 3, size, size), 127.0, device=self.mean.device)
+            shape = tuple(self.described(grey).shape[1:])
+        self.train(before)
+        return shape
 
-
-class NetworkEmbedder:
-    """A network with its weights in place, moved to where it runs."""
-
-    def __init__(self, network: EmbeddingNetwork) -> None:
-        self.network = network.to(device=network.device, memory_format=torch.channels_last).eval()
-        self.dim = network.dim
-
-    def prepare(self, images: Sequence[Image]) -> NDArray[np.uint8]:
-        """Return the resized images of a batch."""
-        resized: NDArray[np.uint8] = self.network.prepare(images)
-        return resized
-
-    def embed(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Matrix]:
-        """Yield the vectors of each batch of resized images."""
-        for pixels in batches:
-            with torch.inference_mode():
-                vectors = self.network(torch.from_numpy(pixels).to(self.network.device))
-            yield vectors.cpu().numpy()
+    def _normed(self, pooled: Tensor) -> Tensor:
+        """Return pooled features after the norm that some transformers of timm apply to them."""
+        norm = getattr(self.backbone, "fc_norm", None)
+        return norm(pooled) if isinstance(norm, nn.Module) else pooled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -16,9 +18,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from cbir_bench.models.networks.embedding import EmbeddingNetwork
+
 _TORCH_SUFFIXES: Final = (".pt", ".pth", ".bin")
 _WRAPPERS: Final = ("state_dict_ema", "model_ema", "state_dict", "model")
 """Names under which training programs keep the weights within a checkpoint, best first, as in timm."""
+_NOT_WEIGHTS: Final = {
+    b"<": "a web page",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
+}
+_FOREIGN_OBJECT: Final = re.compile(r"GLOBAL ([\w.]+)")
+_BACKBONE: Final = "backbone."
 _SHOWN: Final = 5
 
 
@@ -29,29 +39,39 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         DataError: if the file is of another kind, damaged, or holds anything but tensors and plain
             containers (a pickle that would run code is refused, not run).
     """
+    if path.suffix not in {".safetensors", *_TORCH_SUFFIXES}:
+        raise DataError(
+            f"The weight file {path} ends in {path.suffix!r}. "
+            "Give a .safetensors, .pt, .pth or .bin file."
+        )
     try:
+        _refuse_text(path)
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        if path.suffix in _TORCH_SUFFIXES:
-            return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
+        return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
     except DataError:
         raise
     except Exception as error:  # both libraries raise whatever a damaged file makes them trip over
-        reason = (
-            str(error).splitlines()[0] if isinstance(error, SafetensorError) else _reason(error)
-        )
         raise DataError(
-            f"The weight file {path} cannot be read safely: {reason}. It may be truncated, or hold "
-            "code instead of tensors. Get it again, or save it as safetensors."
+            f"The weight file {path} cannot be read safely: {_reason(error)}. It may be truncated, or "
+            "hold code instead of tensors. Get it again, or save a state_dict, best as safetensors."
         ) from error
-    raise DataError(
-        f"The weight file {path} ends in {path.suffix!r}. Give a .safetensors, .pt, .pth or .bin file."
-    )
+
+
+def _refuse_text(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(64).lstrip()
+    for beginning, what in _NOT_WEIGHTS.items():
+        if start.startswith(beginning):
+            raise DataError(f"The weight file {path} is {what}. Download the file of weights.")
 
 
 def _reason(error: Exception) -> str:
-    """Return the kind of a torch error: its text is paragraphs of advice on how to lift the safety."""
-    return type(error).__name__
+    """Return one line: torch's text is paragraphs of advice on how to lift the safety."""
+    if isinstance(error, SafetensorError | OSError):
+        return str(error).splitlines()[0]
+    foreign = _FOREIGN_OBJECT.search(str(error))
+    return f"it holds {foreign[1]}, which is no tensor" if foreign else type(error).__name__
 
 
 def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
@@ -67,27 +87,57 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def put_weights(network: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Put the tensors of a file into a network.
+def put_weights(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Put all weights of a file into a network.
 
     A file may be of the whole network (this project's checkpoints: ``backbone.``, ``head.``) or of the
     timm backbone alone; a classifier, which embedding needs not, is then left out.
 
     Raises:
-        DataError: if a layer is missing, unknown or of another shape; the message names the layers.
+        DataError: if a layer is missing, unknown, of another shape or not finite; the message names it.
     """
-    whole = any(name.startswith("backbone.") for name in tensors)
-    if not whole and network.head is not None:
+    if _is_whole(tensors):
+        _put(network, tensors, path)
+        return
+    if next(network.head.parameters(), None) is not None:
         raise DataError(
             f"The weight file {path} has no embedding head, so embedding_dim = {network.dim} would "
-            "project by chance. Set embedding_dim = 0, or give a checkpoint that was trained here."
+            "project by chance. Set embedding_dim = 0, add a [model.training] table to train the head, or "
+            "give a checkpoint that was trained here."
         )
-    target = network if whole else network.backbone
-    classifier = _classifier(network.backbone)
-    wanted = target.state_dict()
+    put_backbone(network, tensors, path)
+
+
+def put_backbone(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Put the weights of a file into a network that is going to be trained.
+
+    The backbone has to fit. Pooling and head are taken from a checkpoint of this project that has the
+    very same ones, and stay as they are otherwise.
+
+    Raises:
+        DataError: as ``put_weights``.
+    """
+    if _is_whole(tensors):
+        own = network.state_dict()
+        if {n: t.shape for n, t in tensors.items()} == {n: t.shape for n, t in own.items()}:
+            _put(network, tensors, path)
+            return
+        tensors = {
+            name.removeprefix(_BACKBONE): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_BACKBONE)
+        }
+    backbone = network.backbone
+    classifier = _classifier(backbone)
+    wanted = backbone.state_dict()
     given = {n: t for n, t in tensors.items() if n in wanted or not n.startswith(classifier)}
-    _check_layers(given, wanted, path)
-    target.load_state_dict(given, strict=False)
+    if _problems(given, wanted):
+        given = _in_timms_words(given, backbone)
+    _put(backbone, given, path)
+
+
+def _is_whole(tensors: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith(_BACKBONE) for name in tensors)
 
 
 def _classifier(backbone: Any) -> tuple[str, ...]:
@@ -95,7 +145,44 @@ def _classifier(backbone: Any) -> tuple[str, ...]:
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
-def _check_layers(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
+def _in_timms_words(given: Mapping[str, Tensor], backbone: Any) -> dict[str, Tensor]:
+    """Return weights as timm converts those that a model's authors published, and those of another size.
+
+    timm keeps a ``checkpoint_filter_fn`` beside many architectures, which translates the names of layers
+    and resizes the embeddings of positions. What it cannot make sense of stays as it is.
+    """
+    module = sys.modules[type(backbone).__module__]
+    translate = getattr(module, "checkpoint_filter_fn", None)
+    if translate is None:
+        return dict(given)
+    try:
+        found = translate(dict(given), backbone)
+    except Exception:  # noqa: BLE001  weights of another model make it trip over anything
+        return dict(given)
+    wanted = backbone.state_dict()
+    translated = {
+        n: t for n, t in found.items() if n in wanted or not n.startswith(_classifier(backbone))
+    }
+    return dict(given) if _problems(translated, wanted) else translated
+
+
+def _put(target: Any, given: Mapping[str, Tensor], path: Path) -> None:
+    problems = _problems(given, target.state_dict())
+    if problems:
+        raise DataError(
+            f"The weight file {path} is of another model than this one; layers {'; '.join(problems)}. "
+            "Set backbone, pooling, head, embedding_dim and image_size to what the file was trained with."
+        )
+    broken = [n for n, t in given.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise DataError(
+            f"The weight file {path} has NaN or infinity in {len(broken)} layers: {_some(broken)}. "
+            "Training must have diverged before it was saved; get another file."
+        )
+    target.load_state_dict(given, strict=False)
+
+
+def _problems(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     # Batch norm counts its batches for a momentum of None only; converted files leave the count out.
     missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]
     unknown = [n for n in given if n not in wanted]
@@ -105,12 +192,7 @@ def _check_layers(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], pat
         if name in wanted and given[name].shape != wanted[name].shape
     ]
     groups = (("missing", missing), ("of another shape", other), ("unknown to the model", unknown))
-    problems = [f"{len(names)} {what}: {_some(names)}" for what, names in groups if names]
-    if problems:
-        raise DataError(
-            f"The weight file {path} is of another model than this one; layers {'; '.join(problems)}. "
-            "Set backbone, pooling, embedding_dim and image_size to what the file was trained with."
-        )
+    return [f"{len(names)} {what}: {_some(names)}" for what, names in groups if names]
 
 
 def _shape(tensor: Tensor) -> str:

@@ -194,7 +194,7 @@ def test_a_size_that_the_backbone_cannot_take_is_refused() -> None:
 def test_a_head_by_chance_is_refused() -> None:
     """Pretrained weights have no embedding head."""
     with pytest.raises(SettingError, match="embedding_dim = 64 would project by chance"):
-        TimmModel(weights="hub", embedding_dim=64)
+        TimmModel(weights="hub", embedding_dim=64).embedder(CONTEXT, Learned())
 
 
 def test_weights_to_train_need_a_checkpoint() -> None:
