@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from unit.models.tiny_clip import described
 
 from cbir_bench.core.component import field_types, help_texts
 from cbir_bench.core.dataset import DataContext
@@ -17,8 +18,10 @@ from cbir_bench.core.registry import MODELS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cbir_bench.core.model import Embedder
+    from cbir_bench.core.model import Embedder, Model
 
+OPTIONS = {"open_clip": {"model": "tiny_clip.json"}}
+"""Of models whose default takes long to make."""
 NAMES = MODELS.names()
 SIZES = [(1, 1), (3, 200), (64, 64), (231, 97), (17, 16)]
 
@@ -38,15 +41,21 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> DataContext:
-    """A place without any file."""
+    """A place without any file but the description of a small model."""
     folder: Path = tmp_path_factory.mktemp("data")
+    described(folder)
     return DataContext(folders=(folder,), cache=folder)
+
+
+def made(name: str) -> Model:
+    """Return a model with its default options, or small ones where these take long."""
+    return MODELS.get(name)(**OPTIONS.get(name, {}))
 
 
 @pytest.fixture(scope="module")
 def embedder(name: str, context: DataContext) -> Embedder:
-    """Each model with its default options, ready."""
-    return MODELS.get(name)().embedder(context, Learned())
+    """Each model, ready."""
+    return made(name).embedder(context, Learned())
 
 
 def test_is_a_frozen_dataclass_with_help_for_every_option(name: str) -> None:
@@ -74,7 +83,7 @@ def test_gives_finite_float32_unit_vectors_for_images_of_any_size(embedder: Embe
 
 def test_the_same_images_give_the_same_vectors(name: str, context: DataContext) -> None:
     """Frozen vectors are addressed by their settings, so these must decide them."""
-    first, second = (MODELS.get(name)().embedder(context, Learned()) for _ in range(2))
+    first, second = (made(name).embedder(context, Learned()) for _ in range(2))
 
     once, again = (
         np.concatenate(list(e.embed([e.prepare(noise_images())]))) for e in (first, second)
@@ -116,15 +125,15 @@ def test_images_are_never_changed(embedder: Embedder) -> None:
 
 def test_the_weights_have_an_identity(name: str, context: DataContext) -> None:
     """It is part of the key of everything that is frozen."""
-    actual = MODELS.get(name)().weights_hash(context)
+    actual = made(name).weights_hash(context)
 
     assert actual
-    assert actual == MODELS.get(name)().weights_hash(context)
+    assert actual == made(name).weights_hash(context)
 
 
 def test_what_cannot_be_trained_says_so(name: str, context: DataContext) -> None:
     """A training table below a colour histogram is a mistake in the suite file."""
-    model = MODELS.get(name)()
+    model = made(name)
     if model.TRAINABLE:
         assert model.network(context).dim > 0
     else:
