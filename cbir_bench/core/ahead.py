@@ -14,7 +14,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], *, n_threads: int) -> Iterator[R]:
+def _nothing() -> None:
+    """Do nothing: calls that still run are waited for."""
+
+
+def ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    n_threads: int,
+    stop: Callable[[], None] = _nothing,
+) -> Iterator[R]:
     """Yield ``function(item)`` of every item, in order, computed by threads while others are used.
 
     At most ``2 * n_threads`` results are computed or waiting, so that memory stays bounded however
@@ -25,6 +35,8 @@ def ahead(function: Callable[[T], R], items: Iterable[T], *, n_threads: int) -> 
         function: safe to call from several threads at once when ``n_threads`` is above 1.
         items: what to call it with.
         n_threads: how many calls may run at once, at least 1.
+        stop: called when no more results are wanted, whatever the reason; it may cut short the calls
+            that still run, which are then waited for.
     """
     source = iter(items)
     pending: deque[Future[R]] = deque()
@@ -38,3 +50,4 @@ def ahead(function: Callable[[T], R], items: Iterable[T], *, n_threads: int) -> 
         finally:
             for future in pending:
                 future.cancel()
+            stop()

@@ -27,9 +27,14 @@ def key_of(value: Any) -> str:
 
 def hash_array(array: NDArray[np.generic]) -> str:
     """Return the SHA-256 of an array's dtype, shape and bytes."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest = begin_array_hash(array.dtype, array.shape)
     digest.update(array.data if array.flags.c_contiguous else array.tobytes())
     return digest.hexdigest()
+
+
+def begin_array_hash(dtype: np.dtype[Any], shape: tuple[int, ...]) -> hashlib._Hash:
+    """Return what has to be updated with an array's bytes in C order to become its ``hash_array``."""
+    return hashlib.sha256(f"{dtype.str}{shape}".encode())
 
 
 def hash_file(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from cbir_bench.core.artefact import new_folder
 from cbir_bench.core.embeddings import Embeddings
 from cbir_bench.core.errors import DataError
 from cbir_bench.core.hashing import hash_array
+from cbir_bench.embeddings.vectors_file import VectorsFile, hash_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +53,8 @@ class EmbeddingStore:
             table = json.loads((folder / _TABLE).read_text(encoding="utf-8"))
             vectors = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
             rows = np.load(folder / _ROWS, allow_pickle=False)
-            whole = _hashes(vectors, rows) == (table["sha256"], table["rows_sha256"])
+            hashes = (hash_mapped(folder / _VECTORS, vectors), hash_array(rows))
+            whole = hashes == (table["sha256"], table["rows_sha256"])
             made_from = dict(table["made_from"])
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise self._damaged(key) from error
@@ -77,17 +80,37 @@ class EmbeddingStore:
         Raises:
             DataError: if the disk is full or the folder cannot be written.
         """
-        vectors_hash, rows_hash = _hashes(vectors, rows)
-        table = {
-            "sha256": vectors_hash,
-            "rows_sha256": rows_hash,
-            "shape": list(vectors.shape),
-            "made_from": dict(made_from),
-        }
         with new_folder(self.root / key) as folder:
-            np.save(folder / _VECTORS, vectors, allow_pickle=False)
-            np.save(folder / _ROWS, rows, allow_pickle=False)
-            (folder / _TABLE).write_text(json.dumps(table, indent=1), encoding="utf-8")
+            with VectorsFile(folder / _VECTORS, vectors.shape) as file:
+                file.write(0, vectors)
+                sha256 = file.sha256()
+            _describe(folder, sha256, vectors.shape, rows, made_from)
+        return self.load(key)
+
+    def publish(
+        self,
+        key: str,
+        file: VectorsFile,
+        rows: NDArray[np.int64],
+        made_from: Mapping[str, Any],
+    ) -> Embeddings:
+        """Give a finished file of vectors its final place, with all that ``save`` writes beside it.
+
+        The file is linked there, so that no moment is without it and nothing is written twice.
+
+        Args:
+            key: from ``embeddings_key``.
+            file: somewhere in the store's folder.
+            rows: as in ``save``.
+            made_from: as in ``save``.
+
+        Raises:
+            DataError: as in ``save``.
+        """
+        sha256 = file.sha256()
+        with new_folder(self.root / key) as folder:
+            _link(file.path, folder / _VECTORS)
+            _describe(folder, sha256, file.shape, rows, made_from)
         return self.load(key)
 
     def _damaged(self, key: str) -> DataError:
@@ -97,5 +120,27 @@ class EmbeddingStore:
         )
 
 
-def _hashes(vectors: NDArray[Any], rows: NDArray[Any]) -> tuple[str, str]:
-    return hash_array(vectors), hash_array(rows)
+def _link(path: Path, new: Path) -> None:
+    """Give a file a second name, or move it where the file system has no such thing."""
+    try:
+        os.link(path, new)
+    except OSError:
+        path.rename(new)
+
+
+def _describe(
+    folder: Path,
+    sha256: str,
+    shape: tuple[int, ...],
+    rows: NDArray[np.int64],
+    made_from: Mapping[str, Any],
+) -> None:
+    """Write what lies beside the vectors."""
+    np.save(folder / _ROWS, rows, allow_pickle=False)
+    table = {
+        "sha256": sha256,
+        "rows_sha256": hash_array(rows),
+        "shape": list(shape),
+        "made_from": dict(made_from),
+    }
+    (folder / _TABLE).write_text(json.dumps(table, indent=1), encoding="utf-8")

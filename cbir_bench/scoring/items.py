@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbir_bench.core.errors import DataError
-from cbir_bench.scoring.files import CAMERA, GROUP, ID, LABEL, as_numbers, read_columns
+from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, as_numbers
+from cbir_bench.files.reading import read_columns
 from cbir_bench.scoring.labels import as_labels
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cbir_bench.scoring.files import Columns
+    from cbir_bench.files.columns import Columns
     from cbir_bench.scoring.labels import Marks
 
 _NOT_LABELS = (ID, CAMERA, GROUP)

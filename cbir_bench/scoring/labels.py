@@ -9,6 +9,7 @@ import numpy as np
 
 from cbir_bench.core.dataset import UNKNOWN, LabelSets
 from cbir_bench.core.errors import InvalidArrayError
+from cbir_bench.files.columns import is_nothing
 from cbir_bench.scoring.vectors import as_array
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ Marks: TypeAlias = "NDArray[np.int64] | NDArray[np.str_] | list[tuple[str, ...]]
 """Of every item: a whole number, a name, or several names."""
 
 _SEVERAL: Final = (list, tuple, set, frozenset, np.ndarray)
-_NOTHING: Final = ("NoneType", "NAType", "NaTType")
 
 
 def as_labels(values: Any, what: str) -> Marks:
@@ -169,15 +169,6 @@ def _missing(array: Any) -> NDArray[np.bool_]:
     if array.dtype.kind == "f":
         return np.asarray(np.isnan(array), bool)
     return np.array([is_nothing(one) for one in array], bool)
-
-
-def is_nothing(value: Any) -> bool:
-    """Return whether a cell is empty: None, NaN, or a blank name."""
-    if type(value).__name__ in _NOTHING:
-        return True
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return isinstance(value, str | bytes) and not value.strip()
 
 
 def _refuse_missing(missing: NDArray[np.bool_], what: str) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.paths import expand_user
+from cbir_bench.files.reading import read_vectors
 from cbir_bench.protocols.near_duplicates import near_duplicate_groups
 from cbir_bench.protocols.truth import revisited
-from cbir_bench.scoring.files import read_vectors
 from cbir_bench.scoring.items import Items, in_order_of, read_items
 from cbir_bench.scoring.labels import as_codes
 from cbir_bench.scoring.options import THRESHOLD
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cbir_bench.core.arrays import Space
     from cbir_bench.core.ground_truth import GroundTruth
     from cbir_bench.core.judgements import Difficulty
-    from cbir_bench.scoring.files import Columns
+    from cbir_bench.files.columns import Columns
     from cbir_bench.scoring.options import Options
 
 DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")

@@ -78,3 +78,19 @@ def test_stopping_early_leaves_no_thread_behind() -> None:
     results.close()
 
     assert threading.active_count() == before
+
+
+def test_calls_that_run_can_be_cut_short() -> None:
+    """Nobody wants to wait for a reader that hangs when the consumer has given up."""
+    cut = threading.Event()
+
+    def work(item: int) -> int:
+        if item:
+            cut.wait(timeout=60)
+        return item
+
+    results = ahead(work, range(10), n_threads=2, stop=cut.set)
+    next(results)
+    results.close()
+
+    assert cut.is_set()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cbir_bench.core.errors import InvalidArrayError
-from cbir_bench.scoring.files import as_numbers
+from cbir_bench.files.columns import as_numbers
 from cbir_bench.scoring.labels import as_codes, as_labels, label_sets
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cbir_bench.core.errors import DataError, InvalidArrayError
-from cbir_bench.scoring.files import read_columns, read_vectors
+from cbir_bench.files.reading import read_columns, read_vectors
 from cbir_bench.scoring.labels import as_labels
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)

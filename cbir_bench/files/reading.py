@@ -1,0 +1,177 @@
+"""Vectors and columns out of the files that people have: npy, npz, safetensors, Parquet and CSV."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cbir_bench.core.errors import DataError
+from cbir_bench.core.paths import expand_user
+from cbir_bench.files.arrays import chosen, only_matrix, read_npy, read_npz
+from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, NO_VECTORS, Columns
+from cbir_bench.files.tables import PARQUET, TEXT, dimensions, n_dimensions, read_table
+from cbir_bench.files.tensors import read_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LABEL_STARTS: Final = "label_starts"
+"""An array beside ``labels``: item ``i`` has ``labels[label_starts[i]:label_starts[i + 1]]``."""
+BESIDE: Final = ".csv"
+"""What the name of a table of ids and labels ends with, after the whole name of the .npy file."""
+SAFETENSORS: Final = ".safetensors"
+_KEYED: Final = (".npz", SAFETENSORS)
+_PLURALS: Final = {"ids": ID, "labels": LABEL, "cameras": CAMERA, "groups": GROUP}
+
+
+def read_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> tuple[Any, Columns]:
+    """Return the matrix in a file, mapped from disk where that is possible, and the file's other columns.
+
+    Args:
+        text: a path; ``FILE.npz:KEY`` or ``FILE.safetensors:KEY`` for one array of several. Other arrays
+            called id, label, camera or group, or their plurals, are columns; so are the texts ``ids``
+            and ``labels`` in the metadata of a safetensors file, each a JSON list; and so is the table
+            ``FILE.npy.csv`` beside ``FILE.npy``.
+        not_dimensions: columns of a table that are labels, besides ``id``, ``label``, ``camera`` and
+            ``group``.
+
+    Raises:
+        DataError: if there is no such file, or no matrix in it.
+    """
+    path, key = located(text)
+    if ending(path) not in (*PARQUET, *TEXT):
+        array, rest = _array(path, key, text)
+        if not array.ndim:
+            raise DataError(
+                f"{text} holds a single {array.dtype} and no matrix. Give a row each item."
+            )
+        if key:  # one of several: what does not fit it belongs to another
+            rest = {name: column for name, column in rest.items() if len(column) == len(array)}
+        _check_length(rest, len(array), text)
+        return array, Columns(file=text, columns=rest)
+    columns = read_table(path, as_text=False)
+    named = {*NO_VECTORS, *not_dimensions}
+    rest = {name: column for name, column in columns.items() if name in named}
+    matrix = dimensions({n: c for n, c in columns.items() if n not in named}, text)
+    return matrix, Columns(file=text, columns=rest)
+
+
+def read_columns(text: str) -> Columns:
+    """Return the columns of a file; an array alone is a column ``label``. Cells of text stay text.
+
+    Args:
+        text: a path; ``FILE.npz:KEY`` or ``FILE.safetensors:KEY`` for one array of several.
+
+    Raises:
+        DataError: if there is no such file, it is unreadable or holds nothing, or columns differ in length.
+    """
+    path, key = located(text)
+    if ending(path) == ".npy":
+        columns: Mapping[str, Any] = {LABEL: read_npy(path)}
+    elif ending(path) in _KEYED:
+        arrays = _arrays(path)
+        if key or len(arrays) == 1:
+            columns = {LABEL: chosen(arrays, key or next(iter(arrays)), text)}
+        else:
+            columns = arrays
+    else:
+        columns = read_table(path, as_text=True)
+    lengths = {name: len(column) for name, column in columns.items() if n_dimensions(column)}
+    if not lengths or 0 in lengths.values():
+        raise DataError(f"{text} holds no rows. Give one for each item.")
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise DataError(
+            f"{text} has columns of different length: {shown}. Give one row for each item."
+        )
+    return Columns(file=text, columns={name: columns[name] for name in lengths})
+
+
+def located(text: str) -> tuple[Path, str]:
+    """Return the file and the key within it.
+
+    Raises:
+        DataError: if there is no such file, or its name does not say what it is.
+    """
+    path, key = expand_user(text), ""
+    if any(f"{one}:" in text for one in _KEYED) and not path.exists():
+        name, _, key = text.rpartition(":")
+        path = expand_user(name)
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise DataError(f"The file {str(path)!r} {found}. Give the path of a file.")
+    known = (".npy", *_KEYED, *PARQUET, *TEXT)
+    if ending(path) not in known:
+        raise DataError(
+            f"The name of {str(path)!r} does not say what it is. Give a file that ends in "
+            f"{', '.join(known[:-1])} or {known[-1]}."
+        )
+    return path, key
+
+
+def ending(path: Path) -> str:
+    """Return what a file's name ends with, in lower case."""
+    return path.suffix.lower()
+
+
+def _array(path: Path, key: str, text: str) -> tuple[Any, dict[str, Any]]:
+    """Return the array that is meant, and the columns that are beside it."""
+    if ending(path) == ".npy":
+        table = Path(f"{path}{BESIDE}")
+        return read_npy(path), read_table(table, as_text=True) if table.is_file() else {}
+    arrays = _arrays(path)
+    numbers = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    array = chosen(arrays, key, text) if key else only_matrix(numbers, text)
+    columns = {name: arrays[name] for name in NO_VECTORS if name in arrays}
+    return array, {name: column for name, column in columns.items() if n_dimensions(column)}
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of a file of several, with ids and labels under the names of columns, too."""
+    if ending(path) == SAFETENSORS:
+        arrays, metadata = read_tensors(path)
+        arrays |= {
+            name: _listed(metadata[name], name, path) for name in _PLURALS if name in metadata
+        }
+    else:
+        arrays = read_npz(path)
+    starts = arrays.pop(LABEL_STARTS, None)
+    if starts is not None and "labels" in arrays:
+        flat = arrays["labels"].tolist()
+        arrays["labels"] = [tuple(flat[a:b]) for a, b in pairwise(starts.tolist())]
+    singular = {one: arrays[many] for many, one in _PLURALS.items() if many in arrays}
+    return {**arrays, **{name: column for name, column in singular.items() if name not in arrays}}
+
+
+def _listed(text: str, name: str, path: Path) -> Any:
+    """Return a list that is kept as JSON in the metadata, as a column."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise DataError(
+            f"The metadata {name!r} of {path} is no JSON ({error}). Write a JSON list with one entry for "
+            "each item."
+        ) from error
+    if not isinstance(values, list):
+        raise DataError(
+            f"The metadata {name!r} of {path} is no list. Write a JSON list with one entry for each item."
+        )
+    if any(isinstance(one, list) for one in values):
+        return [tuple(one) if isinstance(one, list) else (one,) for one in values]
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column
+
+
+def _check_length(columns: Mapping[str, Any], n_rows: int, text: str) -> None:
+    """Refuse columns that have no row for each vector."""
+    for name, column in columns.items():
+        if len(column) != n_rows:
+            raise DataError(
+                f"{text} has {n_rows} vectors, but {len(column)} entries of {name!r}. "
+                "Give one for each vector."
+            )
