@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cbir_bench.models.networks.heads import Head
     from cbir_bench.models.timm_backbone import TimmModel
 
+_DYNAMIC: Final = "dynamic_img_size"
 _READS: Final[dict[str, Reads]] = {"model": "model", "cls": "class token"}
 
 
@@ -110,7 +112,7 @@ def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, 
         SettingError: if the backbone cannot take images of one of these sizes.
     """
     base = network.prepare
-    step = _patch_side(network.backbone) if _is_dynamic(model) else 1
+    step = _patch_side(network.backbone) if _needs_several_sizes(model) else 1
     sizes = [max(1, round(base.size * scale / step)) * step for scale in model.scale_factors]
     for size in sizes:
         try:
@@ -180,33 +182,34 @@ def _backbone(model: TimmModel, *, from_hub: bool) -> Any:
         options["output_stride"] = model.output_stride
     if model.image_size and _has_fixed_size(model):
         options["img_size"] = model.image_size
-    if _is_dynamic(model):
-        options["dynamic_img_size"] = True
+    if _needs_several_sizes(model):
+        # Not every family has the option, and some of those that do not take any size without it.
+        with suppress(_NoSuchOptionError):
+            return _created(model, options | {_DYNAMIC: True}, from_hub=from_hub)
+    return _created(model, options, from_hub=from_hub)
+
+
+def _created(model: TimmModel, options: dict[str, Any], *, from_hub: bool) -> Any:
     try:
         return timm.create_model(model.backbone, pretrained=from_hub, **options)
-    except TypeError as error:
-        raise _refusal(model, options, error) from error
     except Exception as error:
         # A download fails in any way, and each architecture refuses options in its own.
+        if _DYNAMIC in options and _DYNAMIC in str(error):
+            raise _NoSuchOptionError from error
         if from_hub:
             raise DataError(
                 f"The weights of {model.backbone!r} cannot be had from timm's hub: "
                 f"{type(error).__name__}: {_first_line(error)}. "
                 "Check the network, or set weights to a local file."
             ) from error
-        raise _refusal(model, options, error) from error
+        raise SettingError(
+            f"timm cannot make {model.backbone!r} with {_written(options)}: {_first_line(error)}. "
+            "Leave the option out or choose another backbone."
+        ) from error
 
 
-def _refusal(model: TimmModel, options: dict[str, Any], error: Exception) -> SettingError:
-    if "dynamic_img_size" in str(error):
-        return SettingError(
-            f"The timm model {model.backbone!r} takes images of one size only, so it cannot see them at "
-            f'scales = {model.scales!r}. Set scales = "1", or choose another backbone.'
-        )
-    return SettingError(
-        f"timm cannot make {model.backbone!r} with {_written(options)}: {_first_line(error)}. "
-        "Leave the option out or choose another backbone."
-    )
+class _NoSuchOptionError(Exception):
+    """An architecture does not know ``dynamic_img_size``."""
 
 
 def _has_fixed_size(model: TimmModel) -> bool:
@@ -214,13 +217,14 @@ def _has_fixed_size(model: TimmModel) -> bool:
     return found is not None and bool(found.fixed_input_size)
 
 
-def _is_dynamic(model: TimmModel) -> bool:
-    """Whether a backbone that is made for one size has to take several."""
+def _needs_several_sizes(model: TimmModel) -> bool:
+    """Return whether a backbone that is made for one size has to take several."""
     return model.scale_factors != (1.0,) and _has_fixed_size(model)
 
 
 def _patch_side(backbone: Any) -> int:
-    return int(backbone.patch_embed.patch_size[0])
+    sides = getattr(getattr(backbone, "patch_embed", None), "patch_size", (1,))
+    return int(sides[0])
 
 
 def _size(model: TimmModel, config: dict[str, Any]) -> int:
