@@ -65,9 +65,18 @@ def test_a_classifier_in_the_file_is_left_out(context, tmp_path) -> None:
     np.testing.assert_array_equal(actual, embed(context, seed=5))
 
 
-def test_a_checkpoint_of_ours_brings_pooling_and_head(context, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"embedding_dim": 12, "pooling": "gem", "gem_per_channel": True},
+        {"embedding_dim": 12, "head": "cgd"},
+        {"embedding_dim": 12, "head": "bdb", "image_size": 64},
+        {"pooling": "rmac"},
+    ],
+    ids=["gem", "cgd", "bdb", "rmac"],
+)
+def test_a_checkpoint_of_ours_brings_pooling_and_head(context, tmp_path, options) -> None:
     """A model trained once can be the weights of another suite."""
-    options = {"embedding_dim": 12, "pooling": "gem"}
     save_file(network(context, **options).state_dict(), tmp_path / "a.safetensors")
 
     actual = embed(context, weights="a.safetensors", seed=0, **options)
@@ -83,6 +92,25 @@ def test_another_models_file_is_refused_with_the_layers(context, tmp_path) -> No
         DataError, match=r"another model.*missing: .*of another shape: .*unknown to"
     ):
         embed(context, weights="a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted", "layers"),
+    [
+        ("cgd", "bdb", r"missing: head\.global_reduction.*unknown to the model: head\.auxiliary"),
+        ("bdb", "cgd", r"missing: head\.reductions.*unknown to the model: head\.block"),
+        ("linear", "bdb", r"missing: head\.global_reduction.*unknown to the model: head\.bias"),
+    ],
+)
+def test_a_checkpoint_with_another_head_is_refused_with_the_layers(
+    context, tmp_path, saved, wanted, layers
+) -> None:
+    """Only what a file was trained as can be frozen from it."""
+    options = {"embedding_dim": 12, "image_size": 64}
+    save_file(network(context, head=saved, **options).state_dict(), tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match=layers):
+        embed(context, weights="a.safetensors", head=wanted, **options)
 
 
 def test_one_missing_layer_is_named(context, tmp_path) -> None:
@@ -125,14 +153,59 @@ class Malicious:
 
 def test_a_pickle_with_code_is_refused_and_not_run(context, tmp_path) -> None:
     """Weights are downloaded from strangers."""
-    torch.save({"a": Malicious(tmp_path / "ran")}, tmp_path / "a.pt")
-    (tmp_path / "b.bin").write_bytes(pickle.dumps(Malicious(tmp_path / "ran")))
+    ran = tmp_path / "ran"
+    torch.save({"a": Malicious(ran)}, tmp_path / "a.pt")
+    torch.save({"a": Malicious(ran)}, tmp_path / "b.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "c.bin").write_bytes(pickle.dumps(Malicious(ran)))
 
-    for name in ("a.pt", "b.bin"):
-        with pytest.raises(DataError, match="cannot be read safely"):
-            embed(context, weights=name)
+    for name in ("a.pt", "b.pth", "c.bin"):
+        for use in (embed, network):
+            with pytest.raises(DataError, match="cannot be read safely"):
+                use(context, weights=name)
 
-    assert not (tmp_path / "ran").exists()
+    assert not ran.exists()
+    pickle.loads((tmp_path / "c.bin").read_bytes())  # what would have happened
+    assert ran.exists()
+
+
+def test_a_whole_pickled_module_is_refused_by_name(context, tmp_path) -> None:
+    """Many programs save the model itself, which can be loaded by running its code only."""
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "a.pt")
+
+    with pytest.raises(
+        DataError, match=r"holds torch\.nn\.modules\.linear\.Linear, which is no tensor.*state_dict"
+    ):
+        embed(context, weights="a.pt")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("\n<!DOCTYPE html><html><body>Quota exceeded</body></html>", "is a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "pointer of Git LFS"),
+    ],
+)
+def test_a_page_or_a_pointer_in_place_of_weights_says_so(
+    context, tmp_path, suffix, text, what
+) -> None:
+    """What one gets for a link that wants a login, or a clone without its large files."""
+    (tmp_path / f"a.{suffix}").write_text(text)
+
+    with pytest.raises(DataError, match=what):
+        embed(context, weights=f"a.{suffix}")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("use", [embed, network])
+def test_weights_that_are_no_numbers_are_named(context, tmp_path, value, use) -> None:
+    """Every vector would be NaN, and nobody would know of which layer."""
+    weights = tensors(context)
+    weights["conv_stem.weight"][0, 0, 0, 0] = value
+    save_file(weights, tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match=r"NaN or infinity in 1 layers: conv_stem\.weight"):
+        use(context, weights="a.safetensors")
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
