@@ -96,7 +96,7 @@ def _whitening(sums: _Sums, dim: int) -> dict[str, NDArray[np.float32]]:
     )
     return {
         "mean": mean.astype(np.float32),
-        "projection": (kept / np.sqrt(variances[:dim])).T.astype(np.float32),
+        "projection": np.ascontiguousarray((kept / np.sqrt(variances[:dim])).T, np.float32),
     }
 
 
