@@ -51,6 +51,11 @@ def learn_whitening(
     """
     network.to(network.device).eval()
     rows = training.rows(Split.TRAIN)
+    if not len(rows):
+        raise SettingError(
+            f"region_pca = {dim} is learnt from a training split, which {training.name} does not have. Set "
+            "it to 0, or choose another data set."
+        )
     sums = _Sums()
     parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
@@ -91,12 +96,12 @@ def _whitening(sums: _Sums, dim: int) -> dict[str, NDArray[np.float32]]:
             f"The regions of the training images vary in {n_varying} directions, fewer than region_pca = "
             f"{dim}. Set region_pca to {n_varying} or less, or give more training images."
         )
-    kept = directions[:, :dim] * np.sign(
-        directions[np.abs(directions[:, :dim]).argmax(0), range(dim)]
-    )
+    projection = (directions[:, :dim] / np.sqrt(variances[:dim])).T
+    largest = np.abs(projection).argmax(axis=1)
+    signs = np.sign(projection[range(dim), largest])[:, None]  # else left to the LAPACK at hand
     return {
         "mean": mean.astype(np.float32),
-        "projection": np.ascontiguousarray((kept / np.sqrt(variances[:dim])).T, np.float32),
+        "projection": np.ascontiguousarray(projection * signs, np.float32),
     }
 
 

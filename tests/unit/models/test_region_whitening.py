@@ -154,6 +154,12 @@ def test_more_directions_than_the_regions_have_are_refused() -> None:
         learnt(1, model)
 
 
+def test_a_data_set_without_training_split_is_refused() -> None:
+    """There is nothing to learn from."""
+    with pytest.raises(SettingError, match="region_pca = 6 is learnt from a training split"):
+        learnt(0)
+
+
 def test_a_whitening_that_was_not_learnt_is_asked_for() -> None:
     """Unwhitened vectors under a whitened name would go unnoticed."""
     with pytest.raises(SettingError, match="region_pca = 6 is learnt from a training split"):

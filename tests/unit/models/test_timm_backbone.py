@@ -51,6 +51,65 @@ def test_every_family_gives_unit_vectors(backbone, image_size, dim, pooling) -> 
     assert np.linalg.norm(actual) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [
+        ("test_convnext", {"image_size": 64}),
+        ("test_convnext2", {"pooling": "rmac", "image_size": 96}),
+        ("mobilenetv3_small_050", {"image_size": 64, "pooling": "model"}),
+        ("mobilenetv2_035", {"image_size": 96}),
+        ("swin_s3_tiny_224", {"image_size": 64, "pooling": "gem"}),  # channels last
+        ("test_vit2", {"image_size": 48, "pooling": "rmac"}),
+        ("test_vit3", {"image_size": 80}),
+        ("test_vit4", {"pooling": "max"}),
+        ("test_mambaout", {"image_size": 64, "pooling": "max"}),  # channels last
+        ("test_nfnet", {"image_size": 64, "pooling": "gem", "gem_per_channel": True}),
+        ("test_byobnet", {"image_size": 64, "output_stride": 16}),
+        ("vit_xsmall_patch16_clip_224", {"image_size": 64, "pooling": "cls"}),
+    ],
+)
+def test_other_families_give_unit_vectors(backbone, options) -> None:
+    """Anything that timm has, at sizes of its own or others."""
+    actual = embed(TimmModel(backbone=backbone, **options), noise(50, 70), noise(64, 64))
+
+    assert np.linalg.norm(actual, axis=1) == pytest.approx(1, abs=1e-5)
+    assert abs(actual[0] - actual[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "backbone", ["test_resnet", "test_efficientnet", SMALL_VIT, "test_vit2", "test_vit4"]
+)
+def test_avg_is_what_the_model_itself_does_where_it_averages(backbone) -> None:
+    """Norms that follow the average belong to the features."""
+    options = {"backbone": backbone, "seed": 2}
+    image = noise(80, 60)
+    own = TimmModel(**options, pooling="model")
+    network = own.network(CONTEXT)
+    assert "avg" in str(network.backbone.global_pool)
+
+    actual = embed(TimmModel(**options, pooling="avg"), image)
+
+    np.testing.assert_allclose(actual, embed(own, image), atol=1e-5)
+
+
+def test_cls_is_what_the_model_itself_does_where_it_takes_the_token() -> None:
+    """The class token of a vision transformer is its first."""
+    image = noise(80, 60)
+
+    actual = embed(TimmModel(backbone="test_vit", pooling="cls"), image)
+
+    np.testing.assert_allclose(
+        actual, embed(TimmModel(backbone="test_vit", pooling="model"), image), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit4", SMALL_VIT])
+def test_a_backbone_without_class_token_says_so(backbone) -> None:
+    """The first patch or a register in its place would still give numbers."""
+    with pytest.raises(SettingError, match=r'no class token, so pooling = "cls"'):
+        TimmModel(backbone=backbone, pooling="cls").network(CONTEXT)
+
+
 def test_the_small_transformer_has_about_0_7_million_parameters() -> None:
     """It is meant to be trained in a minute on two cores."""
     network = TimmModel(backbone=SMALL_VIT).network(CONTEXT)

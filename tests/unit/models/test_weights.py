@@ -55,6 +55,41 @@ def test_a_backbones_file_gives_the_vectors_of_its_weights(context, tmp_path) ->
         np.testing.assert_array_equal(embed(context, weights=name, seed=0), expected)
 
 
+def test_positions_of_another_size_are_resized(context, tmp_path) -> None:
+    """Transformers are published for one size and used at others."""
+    options = {"backbone": "test_vit", "image_size": 64}
+    published = tensors(context, backbone="test_vit", image_size=160)
+    save_file(published, tmp_path / "a.safetensors")
+    wanted = TimmModel(**options, weights="a.safetensors")
+
+    actual = wanted.embedder(context, Learned()).network.backbone.state_dict()
+
+    (token, patches), found = published["pos_embed"].split([1, 100], dim=1), actual["pos_embed"]
+    grid = patches.unflatten(1, (10, 10)).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(
+        grid, size=(4, 4), mode="bicubic", antialias=True, align_corners=False
+    )
+    expected = resized.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, torch.cat([token, expected], dim=1))
+    assert torch.equal(actual["patch_embed.proj.weight"], published["patch_embed.proj.weight"])
+
+
+def test_names_of_the_authors_are_translated(context, tmp_path) -> None:
+    """ConvNeXt's own files call the stem ``downsample_layers``; timm knows how to read them."""
+    options = {"backbone": "test_convnext", "image_size": 32}
+    own = tensors(context, **options)
+    authors = {
+        name.replace("stem.", "downsample_layers.0.").replace("head.norm.", "norm."): tensor
+        for name, tensor in own.items()
+    }
+    assert authors.keys() != own.keys()
+    save_file(authors, tmp_path / "a.safetensors")
+
+    actual = embed(context, weights="a.safetensors", **options)
+
+    np.testing.assert_array_equal(actual, embed(context, seed=5, **options))
+
+
 def test_a_classifier_in_the_file_is_left_out(context, tmp_path) -> None:
     """Most published files have one."""
     weights = tensors(context) | {"classifier.weight": torch.zeros(10, 256)}
