@@ -13,7 +13,14 @@ from cbir_bench.core.errors import DataError
 from cbir_bench.core.paths import expand_user
 from cbir_bench.files.arrays import chosen, only_matrix, read_npy, read_npz
 from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, NO_VECTORS, Columns
-from cbir_bench.files.tables import PARQUET, TEXT, dimensions, n_dimensions, read_table
+from cbir_bench.files.tables import (
+    PARQUET,
+    TEXT,
+    column_of_lists,
+    dimensions,
+    n_dimensions,
+    read_table,
+)
 from cbir_bench.files.tensors import read_tensors
 
 if TYPE_CHECKING:
@@ -44,7 +51,7 @@ def read_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> tuple[Any, 
     """
     path, key = located(text)
     if ending(path) not in (*PARQUET, *TEXT):
-        array, rest = _array(path, key, text)
+        array, rest = _array(path, key, text, (*NO_VECTORS, *not_dimensions))
         if not array.ndim:
             raise DataError(
                 f"{text} holds a single {array.dtype} and no matrix. Give a row each item."
@@ -53,8 +60,8 @@ def read_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> tuple[Any, 
             rest = {name: column for name, column in rest.items() if len(column) == len(array)}
         _check_length(rest, len(array), text)
         return array, Columns(file=text, columns=rest)
-    columns = read_table(path, as_text=False)
     named = {*NO_VECTORS, *not_dimensions}
+    columns = read_table(path, as_text=named)
     rest = {name: column for name, column in columns.items() if name in named}
     matrix = dimensions({n: c for n, c in columns.items() if n not in named}, text)
     return matrix, Columns(file=text, columns=rest)
@@ -79,7 +86,7 @@ def read_columns(text: str) -> Columns:
         else:
             columns = arrays
     else:
-        columns = read_table(path, as_text=True)
+        columns = read_table(path)
     lengths = {name: len(column) for name, column in columns.items() if n_dimensions(column)}
     if not lengths or 0 in lengths.values():
         raise DataError(f"{text} holds no rows. Give one for each item.")
@@ -91,6 +98,62 @@ def read_columns(text: str) -> Columns:
     return Columns(file=text, columns={name: columns[name] for name in lengths})
 
 
+def read_item_columns(text: str) -> Columns:
+    """Return what a file says of items, but for their vectors: which may be absent.
+
+    Args:
+        text: as ``read_vectors`` takes it; the key is ignored. Cells of text stay text.
+
+    Raises:
+        DataError: if there is no such file, or it is unreadable.
+    """
+    path, _ = located(text)
+    if ending(path) == ".npy":
+        table = beside(path)
+        if table is None:
+            raise DataError(
+                f"{text} holds vectors alone. Put ids and labels into {path.name}{BESIDE} beside it, or "
+                "give a file that has them."
+            )
+        columns: Mapping[str, Any] = read_table(table)
+    elif ending(path) in _KEYED:
+        columns = {name: one for name, one in _arrays(path).items() if n_dimensions(one) == 1}
+    else:
+        lists = column_of_lists(path, NO_VECTORS) if ending(path) in PARQUET else ""
+        columns = read_table(path, without=(lists,) if lists else ())
+    return Columns(file=text, columns=columns)
+
+
+def beside(path: Path) -> Path | None:
+    """Return the table of ids and labels beside a .npy file, if there is one."""
+    table = Path(f"{path}{BESIDE}")
+    return table if table.is_file() else None
+
+
+def read_ids(text: str, column: str = "") -> tuple[str, ...]:
+    """Return the ids in a file: the lines of a .txt file, the column ``id``, or the only column.
+
+    Args:
+        text: a path.
+        column: the column of a table, if it is another one.
+
+    Raises:
+        DataError: if there is no such file or column, an id is missing, or two are the same.
+    """
+    path = expand_user(text)
+    if ending(path) == ".txt" and path.is_file():
+        try:
+            values: Any = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} cannot be read: {error}. Save it as UTF-8.") from error
+    else:
+        found = read_columns(text)
+        only = next(iter(found.columns)) if len(found.columns) == 1 else ID
+        values = found.get(column or only)
+    ids = Columns(file=text, columns={ID: values}).ids()
+    return ids or ()
+
+
 def located(text: str) -> tuple[Path, str]:
     """Return the file and the key within it.
 
@@ -98,8 +161,8 @@ def located(text: str) -> tuple[Path, str]:
         DataError: if there is no such file, or its name does not say what it is.
     """
     path, key = expand_user(text), ""
-    if any(f"{one}:" in text for one in _KEYED) and not path.exists():
-        name, _, key = text.rpartition(":")
+    if not path.exists():
+        name, key = without_key(text)
         path = expand_user(name)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
@@ -113,20 +176,28 @@ def located(text: str) -> tuple[Path, str]:
     return path, key
 
 
+def without_key(text: str) -> tuple[str, str]:
+    """Return a path, and the key of an array that stands behind it; empty if there is none."""
+    if not any(f"{one}:" in text for one in _KEYED):
+        return text, ""
+    name, _, key = text.rpartition(":")
+    return name, key
+
+
 def ending(path: Path) -> str:
     """Return what a file's name ends with, in lower case."""
     return path.suffix.lower()
 
 
-def _array(path: Path, key: str, text: str) -> tuple[Any, dict[str, Any]]:
-    """Return the array that is meant, and the columns that are beside it."""
+def _array(path: Path, key: str, text: str, named: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """Return the array that is meant, and the columns of these names that are beside it."""
     if ending(path) == ".npy":
-        table = Path(f"{path}{BESIDE}")
-        return read_npy(path), read_table(table, as_text=True) if table.is_file() else {}
+        table = beside(path)
+        return read_npy(path), {} if table is None else read_table(table)
     arrays = _arrays(path)
     numbers = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     array = chosen(arrays, key, text) if key else only_matrix(numbers, text)
-    columns = {name: arrays[name] for name in NO_VECTORS if name in arrays}
+    columns = {name: arrays[name] for name in named if name in arrays}
     return array, {name: column for name, column in columns.items() if n_dimensions(column)}
 
 

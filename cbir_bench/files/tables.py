@@ -23,12 +23,14 @@ _DELIMITERS: Final = "\t;,"
 _FRACTION: Final = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+")
 
 
-def read_table(path: Path, *, as_text: bool, without: Collection[str] = ()) -> dict[str, Any]:
+def read_table(
+    path: Path, *, as_text: Collection[str] | None = None, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the columns of a Parquet or CSV file.
 
     Args:
         path: of the file.
-        as_text: whether the cells of a CSV file stay as they are.
+        as_text: columns of a CSV file whose cells stay as they are; by default all.
         without: columns of a Parquet file that are not read.
 
     Raises:
@@ -43,7 +45,7 @@ def read_table(path: Path, *, as_text: bool, without: Collection[str] = ()) -> d
                 wanted = [one for one in parquet.read_schema(path).names if one not in without]
             table = parquet.read_table(path, columns=wanted)
         else:
-            table = _csv(path, as_text=as_text)
+            table = _csv(path, as_text)
     names = table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -66,7 +68,7 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {_first_line(error)}. Write it again.") from error
 
 
-def _csv(path: Path, *, as_text: bool) -> Any:
+def _csv(path: Path, as_text: Collection[str] | None) -> Any:
     """Return an Arrow table; a first line of numbers is no header, unless pandas may have written it."""
     import pyarrow as pa
     from pyarrow import csv
@@ -80,7 +82,8 @@ def _csv(path: Path, *, as_text: bool) -> Any:
         all(map(NUMBER.fullmatch, cells)) and not counted
     )
     names = [f"f{i}" for i in range(len(cells))] if nameless else cells  # as Arrow calls them
-    types = dict.fromkeys(names, pa.string()) if as_text else {}
+    text = names if as_text is None else [name for name in names if name in as_text]
+    types = dict.fromkeys(text, pa.string())
     return csv.read_csv(
         path,
         read_options=csv.ReadOptions(autogenerate_column_names=nameless),
@@ -172,6 +175,28 @@ def _equal_lists(column: Any) -> Any:
 def n_dimensions(column: Any) -> int:
     """Return 1 for a column of values, and of lists of any length; 2 for one of lists of equal length."""
     return 1 if isinstance(column, list) else int(column.ndim)
+
+
+def column_of_lists(path: Path, others: Collection[str]) -> str:
+    """Return the only column of a Parquet file that holds lists of numbers; empty if there is none."""
+    from pyarrow import parquet
+
+    with reading(path):
+        schema = parquet.read_schema(path)
+    found = [
+        str(field.name)
+        for field in schema
+        if field.name not in others and _is_list_of_numbers(field.type)
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def _is_list_of_numbers(kind: Any) -> bool:
+    from pyarrow import types
+
+    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        return False
+    return bool(types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
 
 
 def _first_line(error: Exception) -> str:

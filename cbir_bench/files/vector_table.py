@@ -10,7 +10,7 @@ import numpy as np
 from cbir_bench.core.errors import DataError
 from cbir_bench.files.columns import NO_VECTORS, Columns
 from cbir_bench.files.reading import ending, located, read_vectors
-from cbir_bench.files.tables import PARQUET, matrix_of_lists, read_table, reading
+from cbir_bench.files.tables import PARQUET, column_of_lists, matrix_of_lists, read_table, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +97,8 @@ def open_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> VectorTable
         DataError: if there is no such file, or no matrix in it.
     """
     path, _ = located(text)
-    if ending(path) in PARQUET and (name := _column_of_lists(path, {*NO_VECTORS, *not_dimensions})):
-        columns = read_table(path, as_text=True, without=(name,))
+    if ending(path) in PARQUET and (name := column_of_lists(path, (*NO_VECTORS, *not_dimensions))):
+        columns = read_table(path, without=(name,))
         rest = Columns(file=text, columns=columns)
         return VectorTable(source=_ParquetColumn(path, name), columns=rest)
     array, rest = read_vectors(text, not_dimensions)
@@ -176,25 +176,3 @@ class _ParquetColumn:
                 f"{self.shape[1]} in row 0, {part.shape[1]} in row {start}. Give each item as many numbers."
             )
         return part
-
-
-def _column_of_lists(path: Path, others: set[str]) -> str:
-    """Return the only column of a Parquet file that holds lists of numbers; empty if there is none."""
-    from pyarrow import parquet
-
-    with reading(path):
-        schema = parquet.read_schema(path)
-    found = [
-        str(field.name)
-        for field in schema
-        if field.name not in others and _is_list_of_numbers(field.type)
-    ]
-    return found[0] if len(found) == 1 else ""
-
-
-def _is_list_of_numbers(kind: Any) -> bool:
-    from pyarrow import types
-
-    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
-        return False
-    return bool(types.is_floating(kind.value_type) or types.is_integer(kind.value_type))

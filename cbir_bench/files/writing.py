@@ -8,7 +8,7 @@ import os
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 
@@ -115,8 +115,7 @@ def _write_safetensors(path: Path, vectors: Matrix, ids: Sequence[str], labels: 
         )
     with _replaced(path) as (new,), new.open("wb") as file:
         file.write(header)
-        for rows in _pieces(len(vectors)):
-            file.write(np.ascontiguousarray(vectors[rows], "<f4").data)
+        _write_numbers(file, vectors)
 
 
 def _write_npy(path: Path, vectors: Matrix, ids: Sequence[str], labels: Labels) -> None:
@@ -124,7 +123,9 @@ def _write_npy(path: Path, vectors: Matrix, ids: Sequence[str], labels: Labels) 
     _refuse_line_breaks([*ids, *cells], path)
     with _replaced(path, Path(f"{path}{BESIDE}")) as (new, table):
         with new.open("wb") as file:
-            np.save(file, vectors, allow_pickle=False)
+            what = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+            np.lib.format.write_array_header_1_0(file, what)
+            _write_numbers(file, vectors)
         with table.open("w", encoding="utf-8", newline="") as text:
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow([ID, LABEL])
@@ -170,6 +171,12 @@ def _refuse_line_breaks(texts: Sequence[str], path: Path) -> None:
         raise SettingError(
             f"{odd!r} holds a line break, which the table beside {path.name!r} cannot. Write a .parquet file."
         )
+
+
+def _write_numbers(file: BinaryIO, vectors: Matrix) -> None:
+    file.writelines(
+        np.ascontiguousarray(vectors[rows], "<f4").data for rows in _pieces(len(vectors))
+    )
 
 
 def _pieces(n_rows: int) -> Iterator[slice]:
