@@ -12,7 +12,7 @@ from unit.models.tiny_clip import described
 from cbir_bench.core.component import field_types, help_texts
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import SettingError
-from cbir_bench.core.model import Learned
+from cbir_bench.core.model import GivenVectors, Learned
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from cbir_bench.core.model import Embedder, Model
 
-OPTIONS = {"open_clip": {"model": "tiny_clip.json"}}
-"""Of models whose default takes long to make."""
+OPTIONS = {"open_clip": {"model": "tiny_clip.json"}, "given_vectors": {"file": "vectors.npy"}}
+"""Of models whose default takes long to make, or lacks a file."""
 NAMES = MODELS.names()
 SIZES = [(1, 1), (3, 200), (64, 64), (231, 97), (17, 16)]
 
@@ -41,8 +41,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> DataContext:
-    """A place without any file but the description of a small model."""
+    """A place without any file but the description of a small model, and vectors."""
     folder: Path = tmp_path_factory.mktemp("data")
+    np.save(folder / "vectors.npy", np.eye(3, dtype=np.float32))
     described(folder)
     return DataContext(folders=(folder,), cache=folder)
 
@@ -53,7 +54,14 @@ def made(name: str) -> Model:
 
 
 @pytest.fixture(scope="module")
-def embedder(name: str, context: DataContext) -> Embedder:
+def _reads_images(name: str) -> None:
+    """Skip models that have their vectors from a file."""
+    if isinstance(made(name), GivenVectors):
+        pytest.skip(f"{name} reads no images")
+
+
+@pytest.fixture(scope="module")
+def embedder(name: str, context: DataContext, _reads_images: None) -> Embedder:
     """Each model, ready."""
     return made(name).embedder(context, Learned())
 
@@ -81,6 +89,7 @@ def test_gives_finite_float32_unit_vectors_for_images_of_any_size(embedder: Embe
     np.testing.assert_allclose(np.linalg.norm(actual, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.usefixtures("_reads_images")
 def test_the_same_images_give_the_same_vectors(name: str, context: DataContext) -> None:
     """Frozen vectors are addressed by their settings, so these must decide them."""
     first, second = (made(name).embedder(context, Learned()) for _ in range(2))
