@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -17,11 +17,14 @@ from cbir_bench.core.errors import CbirBenchError
 from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from cbir_bench.run.freezing import Line
 
 _KINDS: Final = (
     "datasets",
     "models",
+    "transforms",
     "quantizers",
     "indexes",
     "rerankers",
@@ -29,6 +32,9 @@ _KINDS: Final = (
     "metrics",
     "suites",
 )
+_RESUMED: Final = ("run", "train", "freeze")
+"""Commands that go on where they were stopped."""
+_ARCHIVES: Final = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
@@ -50,7 +56,7 @@ class _Commands(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt:
             kept = " What is complete is kept: the same command goes on."
-            click.echo(f"Stopped.{kept if ctx.invoked_subcommand == 'run' else ''}", err=True)
+            click.echo(f"Stopped.{kept if ctx.invoked_subcommand in _RESUMED else ''}", err=True)
             ctx.exit(130)
         except BrokenPipeError:
             ctx.exit(0)
@@ -62,6 +68,23 @@ class _Commands(click.Group):
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     click.echo(f"Warning: {message}", err=True)
+
+
+def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say who reads images while embeddings are frozen."""
+    number = click.option(
+        "--readers",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="How many readers decode images at once. [default: one per core]",
+    )
+    kind = click.option(
+        "--reader-kind",
+        type=click.Choice(["threads", "processes"]),
+        default="threads",
+        help="Processes, where decoding is done by Python itself. [default: threads]",
+    )
+    return number(kind(command))
 
 
 def _storage(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,12 +168,16 @@ def plan(suite: str, data_dir: tuple[Path, ...], cache: Path | None) -> None:
 )
 @click.option("--retry-failed", is_flag=True, help="Measure again what failed in an earlier run.")
 @click.option("--no-report", is_flag=True, help="Only measure; `cbir-bench report` draws later.")
+@_reading
 @_storage
-def run(  # noqa: PLR0917
+def run(
     suite: str,
     out: Path | None,
-    retry_failed: bool,  # noqa: FBT001
-    no_report: bool,  # noqa: FBT001
+    *,
+    retry_failed: bool,
+    no_report: bool,
+    readers: int | None,
+    reader_kind: Literal["threads", "processes"],
     data_dir: tuple[Path, ...],
     cache: Path | None,
 ) -> None:
@@ -159,9 +186,8 @@ def run(  # noqa: PLR0917
     Interrupted in any way, the same command goes on where it stopped. A trial that fails is a
     record with a reason; the exit code is 1 only if no trial has a result.
     """
-    signal.signal(signal.SIGTERM, _end)
-    # Before torch loads: threads that spin while they wait starve everybody on a shared machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _prepare_for_work()
+    from cbir_bench.embeddings.freeze import Readers
     from cbir_bench.run.execute import run_suite
     from cbir_bench.run.places import Places
     from cbir_bench.run.progress import make_progress
@@ -173,7 +199,14 @@ def run(  # noqa: PLR0917
     places = Places.of(path, data_dir, cache)
     folder = expand_user(out) if out else Path("results") / read.name
     with make_progress() as progress:
-        outcome = run_suite(read, folder, places, progress, retry_failed=retry_failed)
+        outcome = run_suite(
+            read,
+            folder,
+            places,
+            progress,
+            retry_failed=retry_failed,
+            readers=Readers(n=readers, kind=reader_kind),
+        )
     try:
         # Before anything is said: a pipe that nobody reads any more must not cost the report.
         written = None if no_report else _write_report(folder, None, None)
@@ -182,6 +215,122 @@ def run(  # noqa: PLR0917
     if written:
         click.echo(written)
     if not outcome.n_results:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("suite")
+@_storage
+def train(suite: str, data_dir: tuple[Path, ...], cache: Path | None) -> None:
+    """Train the models of a SUITE that have a [model.training] table, and nothing else.
+
+    Interrupted in any way, the same command goes on where it stopped. A run of the suite finds the
+    weights in the cache.
+    """
+    _prepare_for_work()
+    from cbir_bench.run.freezing import artefacts_of_suite, train_all
+    from cbir_bench.run.making import Maker
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.progress import make_progress
+    from cbir_bench.run.shipped import find_suite
+    from cbir_bench.run.suite import read_suite
+
+    path = find_suite(suite)
+    places = Places.of(path, data_dir, cache)
+    artefacts = artefacts_of_suite(read_suite(path), places)
+    with make_progress() as progress:
+        lines = train_all(artefacts, Maker(places, progress))
+    _tell(lines)
+
+
+@main.command()
+@click.argument("source")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="SPEC",
+    help="With a folder of images; may be repeated: 'timm(backbone=resnet50, weights=hub)'.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A file to write the embeddings to (.npz, .parquet, .safetensors, .npy), or a folder for "
+    "several. [default: the cache alone]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["npz", "parquet", "safetensors", "npy"]),
+    help="Of the files in a folder. [default: npz]",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1, 65536), default=64, help="Images a batch. [default: 64]"
+)
+@_reading
+@_storage
+def freeze(
+    source: str,
+    *,
+    models: tuple[str, ...],
+    out: Path | None,
+    kind: str | None,
+    batch_size: int,
+    readers: int | None,
+    reader_kind: Literal["threads", "processes"],
+    data_dir: tuple[Path, ...],
+    cache: Path | None,
+) -> None:
+    """Freeze embeddings, without any index: of a suite's models, or of a folder of images.
+
+    SOURCE is a suite, or a folder or archive of images for which --model names what embeds them.
+    Interrupted in any way, the same command goes on where it stopped.
+
+    \b
+    cbir-bench freeze quickstart --out embeddings --format parquet
+    cbir-bench freeze photos --model 'timm(backbone=resnet50, weights=hub)' --out photos.npz
+    """  # noqa: D301  click's mark for lines that stay as they are
+    _prepare_for_work()
+    from cbir_bench.embeddings.freeze import Readers
+    from cbir_bench.run.freezing import (
+        artefacts_of_folder,
+        artefacts_of_suite,
+        freeze_all,
+        targets_of,
+    )
+    from cbir_bench.run.making import Maker
+    from cbir_bench.run.places import Places
+    from cbir_bench.run.progress import make_progress
+    from cbir_bench.run.shipped import find_suite
+    from cbir_bench.run.suite import read_suite
+
+    place = expand_user(source)
+    if models or place.is_dir() or place.suffix in _ARCHIVES:
+        places = Places.of(place, data_dir, cache)
+        artefacts = artefacts_of_folder(place, models, places)
+    else:
+        path = find_suite(source)
+        places = Places.of(path, data_dir, cache)
+        artefacts = artefacts_of_suite(read_suite(path), places)
+    targets = targets_of(artefacts, expand_user(out) if out else None, kind)
+    with make_progress() as progress:
+        maker = Maker(places, progress, Readers(n=readers, kind=reader_kind), batch_size)
+        lines = freeze_all(artefacts, maker, targets)
+    _tell(lines)
+
+
+def _prepare_for_work() -> None:
+    signal.signal(signal.SIGTERM, _end)
+    # Before torch loads: threads that spin while they wait starve everybody on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _tell(lines: Sequence[Line]) -> None:
+    """Print what was made and what was not; what was not makes the exit code 1."""
+    from cbir_bench.run.freezing import as_text
+
+    click.echo(as_text(lines))
+    if any(line.problem for line in lines):
         sys.exit(1)
 
 

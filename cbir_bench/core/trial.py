@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TRIAL_VERSION: Final = 1
 """Part of every trial's id; raised when the meaning of a measurement changes."""
+NO_TRANSFORM: Final = Setting(use="none", options="{}", label="none")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +22,7 @@ class Trial:
 
     Attributes:
         dataset, model, quantizer, index, reranker, protocol: the components and their options.
+        transform: what is done to the frozen vectors before anything else.
         training: how the model was trained, if it was trained here.
         space: the similarity that is searched.
         k: results reported per query.
@@ -45,6 +47,7 @@ class Trial:
     embeddings_key: str
     measure: Setting
     metrics: tuple[str, ...]
+    transform: Setting = NO_TRANSFORM
 
     @property
     def id(self) -> str:
@@ -52,8 +55,11 @@ class Trial:
         return key_of({"trial_version": TRIAL_VERSION, **self.to_json()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trial as a JSON object without labels."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        """Return the trial as a JSON object without labels; a transform that is none is left out."""
+        table = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        if self.transform == NO_TRANSFORM:
+            del table["transform"]
+        return table
 
     def labels(self) -> dict[str, str]:
         """Return the display name of each component."""
@@ -63,7 +69,7 @@ class Trial:
     @classmethod
     def from_json(cls, table: dict[str, Any], labels: dict[str, str]) -> Trial:
         """Return the trial that ``to_json`` and ``labels`` wrote."""
-        values = dict(table)
+        values = {"transform": NO_TRANSFORM.to_json(), **table}
         for f in fields(cls):
             value = values[f.name]
             if isinstance(value, dict):

@@ -49,8 +49,8 @@ class EmbeddingStore:
             DataError: if they are missing or not what was saved, to the last bit.
         """
         folder = self.root / key
+        table = self.table(key)
         try:
-            table = json.loads((folder / _TABLE).read_text(encoding="utf-8"))
             vectors = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
             rows = np.load(folder / _ROWS, allow_pickle=False)
             hashes = (hash_mapped(folder / _VECTORS, vectors), hash_array(rows))
@@ -63,6 +63,20 @@ class EmbeddingStore:
         return Embeddings(
             vectors=vectors, rows=rows, key=key, sha256=table["sha256"], made_from=made_from
         )
+
+    def table(self, key: str) -> dict[str, Any]:
+        """Return what is known of vectors without reading them: their shape, hashes and what made them.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        try:
+            table = json.loads((self.root / key / _TABLE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(key) from error
+        if not isinstance(table, dict) or not isinstance(table.get("made_from"), dict):
+            raise self._damaged(key)
+        return table
 
     def save(
         self, key: str, vectors: Matrix, rows: NDArray[np.int64], made_from: Mapping[str, Any]

@@ -5,26 +5,37 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import RecordError
 from cbir_bench.core.record import BuildCost, Estimate, Latency, MetricValue, Record
+from cbir_bench.records.models import read_models
 from cbir_bench.records.plan import read_plan
 from cbir_bench.records.store import RecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from cbir_bench.core.component import Setting
 
-COMPONENTS: Final = ("dataset", "model", "quantizer", "index", "reranker", "protocol")
+COMPONENTS: Final = (
+    "dataset",
+    "model",
+    "transform",
+    "quantizer",
+    "index",
+    "reranker",
+    "protocol",
+)
 _LATENCY: Final = tuple(f.name for f in fields(Latency))
 _BUILD: Final = tuple(f.name for f in fields(BuildCost) if f.name != "build_key")
 _AVERAGES: Final = ("by_class", "micro", "weighted")
 _COUNTS: Final = ("n_queries", "n_classes", "n_left_out")
+_OF_MODEL: Final = ("n_parameters", "images_per_second", "training_cpu_seconds", "training_seconds")
 _NOT_MEASURED: Final = MetricValue(mean=None, undefined="not measured")
 _NAN: Final = math.nan
 
@@ -39,6 +50,8 @@ class Run:
         metrics: names of the metrics, in the suite's order.
         n_planned: trials in the plan.
         n_left_over: records that no trial of the plan has: an earlier version of the suite wrote them.
+        models: what ``read_models`` returned, with each model's ``label`` as in ``points``, for those
+            models that are in ``points``, in their order.
     """
 
     name: str
@@ -46,19 +59,22 @@ class Run:
     metrics: tuple[str, ...]
     n_planned: int
     n_left_over: int
+    models: tuple[dict[str, Any], ...] = ()
 
 
 def read_run(run_folder: Path) -> Run:
     """Return the records of a run's plan as a table.
 
-    Columns: ``trial_id``, ``status``, ``reason``, ``log_tail``; ``dataset``, ``model``, ``quantizer``,
-    ``index``, ``reranker``, ``protocol`` (labels, made unique where different settings share one) and
-    the same with ``_use`` (registered names); ``space``, ``k``, ``n_threads``, ``n_base``,
-    ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``, ``prepare_seconds``,
-    ``prepare_bytes``; all fields of ``Latency`` and ``BuildCost``; for every metric ``M`` the columns
-    ``M``, ``M.low``, ``M.high`` (the macro average), the same for ``M.by_class``, ``M.micro`` and
-    ``M.weighted``, ``M.n_queries``, ``M.n_classes``, ``M.n_left_out``, ``M.undefined``; and the objects
-    ``environment`` and ``warnings``. What a trial does not have is NaN.
+    Columns: ``trial_id``, ``status``, ``reason``, ``log_tail``; ``dataset``, ``model``, ``transform``,
+    ``quantizer``, ``index``, ``reranker``, ``protocol`` (labels, made unique where different settings
+    share one) and the same with ``_use`` (registered names); ``embeddings_key``, ``space``, ``k``,
+    ``n_threads``, ``n_base``, ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``,
+    ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``, ``images_per_second`` (while its
+    embeddings were frozen), ``training_cpu_seconds``, ``training_seconds``; all fields of ``Latency``
+    and ``BuildCost``; for every metric ``M`` the columns ``M``, ``M.low``, ``M.high`` (the macro
+    average), the same for ``M.by_class``, ``M.micro`` and ``M.weighted``, ``M.n_queries``,
+    ``M.n_classes``, ``M.n_left_out``, ``M.undefined``; and the objects ``environment`` and
+    ``warnings``. What a trial does not have is NaN.
 
     Raises:
         RecordError: if the folder is no run, or one of its records is torn.
@@ -68,17 +84,40 @@ def read_run(run_folder: Path) -> Run:
     present = set(store.ids())
     records = [store.read(trial_id) for trial_id in plan if trial_id in present]
     metrics = tuple(dict.fromkeys(name for r in records for name in (*r.trial.metrics, *r.metrics)))
+    models = read_models(run_folder)
+    points = to_frame(records, metrics, models)
     return Run(
         name=run_folder.resolve().name,
-        points=to_frame(records, metrics),
+        points=points,
         metrics=metrics,
         n_planned=len(plan),
         n_left_over=len(present - set(plan)),
+        models=_labelled(models, points),
     )
 
 
-def to_frame(records: Sequence[Record], metrics: Sequence[str]) -> pd.DataFrame:
+def _labelled(
+    models: Mapping[str, dict[str, Any]], points: pd.DataFrame
+) -> tuple[dict[str, Any], ...]:
+    shown = points.drop_duplicates("embeddings_key").to_dict("records")
+    return tuple(
+        {**models[row["embeddings_key"]], "label": row["model"], "dataset": row["dataset"]}
+        for row in shown
+        if row["embeddings_key"] in models
+    )
+
+
+def to_frame(
+    records: Sequence[Record],
+    metrics: Sequence[str],
+    models: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Return a row per record; ``read_run`` lists the columns.
+
+    Args:
+        records: of the trials.
+        metrics: names of metrics to have columns for.
+        models: what ``read_models`` returned.
 
     Raises:
         RecordError: if a metric is called like another column.
@@ -86,7 +125,12 @@ def to_frame(records: Sequence[Record], metrics: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     labels = _unique_labels(records)
-    rows = [_row(record, labels) | _metric_columns(record, metrics) for record in records]
+    rows = [
+        _row(record, labels)
+        | _model_columns(models.get(record.trial.embeddings_key, {}))
+        | _metric_columns(record, metrics)
+        for record in records
+    ]
     columns = list(_row_columns()) + [column for name in metrics for column in _columns_of(name)]
     if len(set(columns)) < len(columns):
         raise RecordError(
@@ -101,7 +145,8 @@ def _row_columns() -> tuple[str, ...]:
     sizes = ("space", "k", "n_threads", "n_base", "n_queries", "dim", "bytes_per_vector")
     costs = (*_LATENCY, "batch_qps", "build_key", *_BUILD, "prepare_seconds", "prepare_bytes")
     head = ("trial_id", "status", "reason", "log_tail")
-    return (*head, *names, *sizes, *costs, "environment", "warnings")
+    tail = (*_OF_MODEL, "embeddings_key", "environment", "warnings")
+    return (*head, *names, *sizes, *costs, *tail)
 
 
 def _columns_of(metric: str) -> tuple[str, ...]:
@@ -124,7 +169,20 @@ def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
     row |= {name: _number(getattr(record.build, name, None)) for name in _BUILD}
     row["build_key"] = record.build.build_key if record.build else ""
     row["n_threads"] = trial.n_threads
+    row["embeddings_key"] = trial.embeddings_key
     return row | {"environment": record.environment, "warnings": record.warnings}
+
+
+def _model_columns(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run folder tells of the model behind a trial; NaN where it tells nothing."""
+    log = (model.get("training") or {}).get("log", {})
+    values = (
+        model.get("n_parameters"),
+        model.get("images_per_second"),
+        log.get("cpu_seconds"),
+        log.get("seconds"),
+    )
+    return dict(zip(_OF_MODEL, map(_number, values), strict=True))
 
 
 def _metric_columns(record: Record, metrics: Iterable[str]) -> dict[str, Any]:

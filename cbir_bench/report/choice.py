@@ -17,7 +17,7 @@ HARNESS: Final = "null"
 """The index that measures what the harness costs; it competes for nothing."""
 EXACT: Final = "exact"
 PLAIN: Final = "none"
-"""What quantisers and re-rankers that do nothing are called."""
+"""What transforms, quantisers and re-rankers that do nothing are called."""
 PREFERRED: Final = "map_at_r"
 NEIGHBOURS: Final = "knn_recall"
 
@@ -87,6 +87,8 @@ def sections(points: pd.DataFrame, metrics: tuple[str, ...], metric: str) -> lis
     measured = points[points["status"] == "ok"]
     recall = next((name for name in metrics if name.startswith(NEIGHBOURS)), "")
     axes = tuple(name for name in ("space", "k", "n_threads") if len(measured[name].unique()) > 1)
+    if (measured["transform_use"] != PLAIN).any():
+        axes = ("transform", *axes)
     return [
         Section(
             dataset=str(dataset),

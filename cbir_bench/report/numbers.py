@@ -80,3 +80,13 @@ def with_interval(mean: float, low: float, high: float) -> str:
     if not math.isfinite(low) or not math.isfinite(high):
         return fraction(mean)
     return f"{fraction(mean)} [{fraction(low)}, {fraction(high)}]"
+
+
+def thousands(n: float) -> str:
+    """Return a large count in thousands or millions: ``373 k``, ``25.6 M``."""
+    if not math.isfinite(n):
+        return MISSING
+    for limit, unit in ((999.5e6, "G"), (999.5e3, "M"), (999.5, "k")):
+        if n >= limit:
+            return f"{significant(n / (limit / 999.5 * 1000))} {unit}"
+    return count(n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cbir_bench.report import quantities, tables
 from cbir_bench.report.choice import HARNESS
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 
     from cbir_bench.report.choice import Section
 
+_LIGHT: Final = (
+    "A pair or triplet is light if it has no loss: what is alike is already near, what is not is already "
+    "far. The more of what is drawn is light, the less there is to learn from it. Scores are of the "
+    "validation split, or of training classes held out."
+)
 MOST_ROWS: Final = 40
 """A longer table of operating points shows only the Pareto-optimal ones on the main page."""
+
+
+class Training(NamedTuple):
+    """How the models of a run learnt: a Markdown table and a figure's relative path; empty without any."""
+
+    table: str = ""
+    figure: str = ""
 
 
 def main_page(
@@ -28,6 +40,8 @@ def main_page(
     sections: Sequence[Section],
     figures: Mapping[str, Sequence[tuple[str, str]]],
     counts: str,
+    *,
+    training: Training = Training(),  # noqa: B008  immutable
 ) -> str:
     """Return the main page as Markdown.
 
@@ -37,6 +51,7 @@ def main_page(
         sections: one per data set and protocol.
         figures: for each section's title the captions and relative paths of its figures.
         counts: how many trials there are, in words.
+        training: how models learnt, if any was trained here.
     """
     parts = [f"# {escape(name)}", counts]
     if sections:
@@ -44,6 +59,13 @@ def main_page(
     parts += _problems(points)
     for section in sections:
         parts += _section(section, figures.get(section.title, ()))
+    if training.table:
+        parts += [
+            "## Training",
+            _LIGHT,
+            training.table,
+            f"![How the models learnt]({training.figure})",
+        ]
     if sections:
         parts += ["## How to read this", how_to_read(sections)]
     if len(points):
@@ -88,7 +110,12 @@ def how_to_read(sections: Sequence[Section]) -> str:
         for column in tables.points_columns(section, with_model=False)
         if column.better != "neither" and column.column not in names
     )
-    described = [*(quantities.metric(name) for name in names), *shown]
+    of_models = [
+        quantity
+        for quantity in quantities.OF_MODEL
+        if any(section.points[quantity.column].notna().any() for section in sections)
+    ]
+    described = [*(quantities.metric(name) for name in names), *of_models, *shown]
     lines = [f"- {escape(q.header)}: {escape(q.meaning)}; {q.better} is better." for q in described]
     lines.append(
         "- Brackets hold the 95 % bootstrap interval of the mean over queries. Times have the unit "

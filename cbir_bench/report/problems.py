@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_GROUPS: Final = 12
-SETTINGS: Final = ("dataset", "protocol", "model", "quantizer", "index", "reranker")
+SETTINGS: Final = (
+    "dataset",
+    "protocol",
+    "model",
+    "transform",
+    "quantizer",
+    "index",
+    "reranker",
+)
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
 _MEANING: Final = {
     "refused": "a setting cannot work",

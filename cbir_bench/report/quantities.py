@@ -54,7 +54,29 @@ SETTINGS: Final = tuple(
         ("reranker", "re-ranker"),
     )
 )
+OF_MODEL: Final = (
+    Quantity(
+        column="n_parameters",
+        header="parameters",
+        write=numbers.thousands,
+        meaning="numbers that the model has learnt",
+    ),
+    Quantity(
+        column="training_cpu_seconds",
+        header="training, CPU",
+        write=numbers.duration,
+        meaning="CPU time of all training steps, without reading images and validation",
+    ),
+    Quantity(
+        column="images_per_second",
+        header="images/s",
+        write=numbers.rate,
+        better="higher",
+        meaning="images that were read, prepared and embedded in a second while freezing",
+    ),
+)
 AXES: Final = {
+    "transform": Quantity(column="transform", header="transform", meaning="", better="neither"),
     "space": Quantity(column="space", header="space", meaning="", better="neither"),
     "k": Quantity(column="k", header="k", meaning="", better="neither", write=numbers.count),
     "n_threads": Quantity(

@@ -41,7 +41,9 @@ def models_table(section: Section) -> str:
     columns = [quantities.MODEL, *axes, quantities.DIM]
     cells = [quantity.cells(points) for quantity in columns]
     cells += [_best_in_bold(quantity, points) for quantity in metrics]
-    columns += metrics
+    costs = [quantity for quantity in quantities.OF_MODEL if points[quantity.column].notna().any()]
+    cells += [quantity.cells(points) for quantity in costs]
+    columns += [*metrics, *costs]
     return table(
         [quantity.header for quantity in columns],
         list(zip(*cells, strict=True)),

@@ -33,10 +33,12 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     from cbir_bench.records.frame import read_run
     from cbir_bench.report import choice, page
     from cbir_bench.report.figures import draw_figures
+    from cbir_bench.report.training import curves_of, draw_training, training_table
 
     run = read_run(run_folder)
     main = choice.main_metric(run.points, run.metrics, metric)
     sections = choice.sections(run.points, run.metrics, main)
+    learnt = curves_of(run.models)
     try:
         figures = draw_figures(sections, out_folder)
         links = {
@@ -46,8 +48,15 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
             for title, drawn in figures.items()
         }
         counts = page.counts_in_words(run.points, run.n_planned, run.n_left_over, main)
+        curves = draw_training(learnt, out_folder)
+        training = page.Training(
+            training_table(learnt) if learnt else "",
+            f"{curves.png.parent.name}/{curves.png.name}" if curves else "",
+        )
         texts = {
-            "report.md": page.main_page(run.name, run.points, sections, links, counts),
+            "report.md": page.main_page(
+                run.name, run.points, sections, links, counts, training=training
+            ),
             "operating_points.md": page.points_page(run.name, sections),
             **csv_files(run.points, sections),
         }
@@ -57,7 +66,9 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
             f"The report cannot be written to {out_folder}: {error.strerror or error}. "
             "Give another folder with --out."
         ) from error
-    return [*files, *(p for drawn in figures.values() for f in drawn for p in (f.svg, f.png))]
+    pictures = [figure for drawn in figures.values() for figure in drawn]
+    paths = [path for figure in pictures for path in (figure.svg, figure.png)]
+    return [*files, *paths, *((curves.svg, curves.png) if curves else ())]
 
 
 def csv_files(points: pd.DataFrame, sections: list[Section]) -> dict[str, str]:
@@ -78,7 +89,7 @@ def csv_files(points: pd.DataFrame, sections: list[Section]) -> dict[str, str]:
 
 
 def _components() -> tuple[str, ...]:
-    return ("dataset", "protocol", "model", "quantizer", "index", "reranker")
+    return ("dataset", "protocol", "model", "transform", "quantizer", "index", "reranker")
 
 
 def _csv(points: pd.DataFrame) -> str:

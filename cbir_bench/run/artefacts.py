@@ -1,174 +1,205 @@
-"""Trained weights and frozen embeddings: what a plan needs, and making what is missing."""
+"""What a plan needs of trained weights and frozen vectors, by content address; nothing is made here."""
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cbir_bench.core.component import create
 from cbir_bench.core.dataset import Split
-from cbir_bench.core.errors import DataError, MissingPackageError
-from cbir_bench.core.model import Learned
-from cbir_bench.core.registry import MODELS
+from cbir_bench.core.errors import DataError
+from cbir_bench.core.hashing import key_of
+from cbir_bench.core.model import FittedModel
+from cbir_bench.core.registry import MODELS, TRANSFORMS
 from cbir_bench.core.training_data import TrainingData
-from cbir_bench.embeddings.freeze import freeze
+from cbir_bench.core.trial import NO_TRANSFORM
 from cbir_bench.embeddings.key import embeddings_key, embeddings_origin, library_versions
-from cbir_bench.embeddings.store import EmbeddingStore
-from cbir_bench.training.recipe import TrainingRecipe
-from cbir_bench.training.store import CheckpointStore, training_key, training_origin
-from cbir_bench.training.trainer import train
+from cbir_bench.run.learned import LEARNING_VERSION
+from cbir_bench.training.store import training_key, training_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from cbir_bench.core.component import Setting
     from cbir_bench.core.dataset import Dataset
-    from cbir_bench.core.embeddings import Embeddings
-    from cbir_bench.core.model import Model
     from cbir_bench.run.places import Places
-    from cbir_bench.run.plan import Build
-    from cbir_bench.run.progress import Progress
 
-_FREEZING_BATCH = 64
+TRANSFORM_VERSION: Final = 1
+"""Part of every key; raised when the same transform would give other vectors than before."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Artefact:
-    """The frozen embeddings of one data set under one model, there or not.
+    """The frozen embeddings of one split of a data set under one model, there or not.
 
     Attributes:
         key: their content address.
         origin: what the key is the hash of.
         dataset, model: the settings.
+        data: the data set.
+        split: which of its splits; ``TRAIN`` for vectors that a transform learns from.
         training: the recipe's setting, if the model is trained here.
         training_origin: what the key of the trained weights is the hash of; None without training.
+        fit_origin: the same for what the model learns without gradients; None if it learns nothing so.
+        transform: what is done to the frozen vectors.
+        source: the vectors that the transform is applied to; None for vectors as the model gives them.
+        teacher: the vectors that the transform learns from; None if it learns nothing.
     """
 
     key: str
     origin: dict[str, Any]
     dataset: Setting
     model: Setting
-    training: Setting | None
-    training_origin: dict[str, Any] | None
+    data: Dataset
+    split: Split = Split.TEST
+    training: Setting | None = None
+    training_origin: dict[str, Any] | None = None
+    fit_origin: dict[str, Any] | None = None
+    transform: Setting = NO_TRANSFORM
+    source: Artefact | None = None
+    teacher: Artefact | None = None
 
     @property
     def checkpoint_key(self) -> str | None:
         """Content address of the trained weights; None if the model is not trained here."""
         return None if self.training_origin is None else training_key(self.training_origin)
 
+    @property
+    def fit_key(self) -> str | None:
+        """Content address of what the model learns without gradients, if it does."""
+        return None if self.fit_origin is None else key_of(self.fit_origin)
 
-def artefact_of(
-    dataset: Setting, data: Dataset, model: Setting, training: Setting | None, places: Places
-) -> Artefact:
-    """Return the artefact of a data set and a model without making it.
+    @property
+    def plain(self) -> Artefact:
+        """The vectors as the model gives them."""
+        return self if self.source is None else self.source
+
+    @property
+    def items(self) -> Dataset | TrainingData:
+        """What is embedded: the data set, or the part of it that may be learnt from."""
+        return self.data if self.split is Split.TEST else TrainingData.of(self.data)
+
+    def texts_key(self, texts: Sequence[str]) -> str:
+        """Return the content address of the vectors of texts under the same model."""
+        return key_of({"texts": list(texts), "beside": self.key})
+
+
+class Subject(NamedTuple):
+    """What is embedded by what.
+
+    Attributes:
+        dataset, model: the settings.
+        data: the data set, open.
+        training: the recipe's setting, if the model is trained here.
+    """
+
+    dataset: Setting
+    data: Dataset
+    model: Setting
+    training: Setting | None = None
+
+
+def artefact_of(subject: Subject, places: Places, transform: Setting = NO_TRANSFORM) -> Artefact:
+    """Return the artefact of a data set's test split without making it.
 
     Raises:
-        DataError: if a file of weights is not there.
+        DataError: if a file of weights is not there, or something is to be learnt and there is no
+            training split.
     """
+    plain = _plain(subject, places, Split.TEST)
+    if transform.use == NO_TRANSFORM.use:
+        return plain
+    teacher = None
+    if TRANSFORMS.get(transform.use).LEARNS:
+        _need_training_split(subject.data, f"the transform {transform}")
+        teacher = _plain(subject, places, Split.TRAIN)
+    origin = {
+        "transform_version": TRANSFORM_VERSION,
+        "transform": transform.to_json(),
+        "source": plain.key,
+        "teacher": None if teacher is None else teacher.key,
+        "versions": library_versions(()),
+    }
+    return Artefact(
+        key=key_of(origin),
+        origin=origin,
+        dataset=subject.dataset,
+        model=subject.model,
+        data=subject.data,
+        training=subject.training,
+        training_origin=plain.training_origin,
+        fit_origin=plain.fit_origin,
+        transform=transform,
+        source=plain,
+        teacher=teacher,
+    )
+
+
+def _plain(subject: Subject, places: Places, split: Split) -> Artefact:
+    dataset, data, model, training = subject
     component = create(MODELS, model.use, model.values)
     versions = library_versions(component.REQUIRES)
+    weights_hash = component.weights_hash(places.context)
+    trained_from = None
+    if training is not None:
+        _need_training_split(data, f"the model {model}")
+        trained_from = training_origin(
+            data_hash=data.content_hash,
+            model=model.to_json(),
+            recipe=training.to_json(),
+            weights_hash=weights_hash,
+            versions=versions,
+        )
+    fitted_from = None
+    if isinstance(component, FittedModel) and component.needs_fit:
+        _need_training_split(data, f"the model {model}")
+        fitted_from = {
+            "learning_version": LEARNING_VERSION,
+            "data_hash": data.content_hash,
+            "model": model.to_json(),
+            "weights_hash": weights_hash,
+            "training": trained_from,
+            "versions": versions,
+        }
     origin = embeddings_origin(
         data_hash=data.content_hash,
-        rows=data.rows(Split.TEST),
+        rows=_rows(data, split),
         model=model.to_json(),
         training=None if training is None else training.to_json(),
-        weights_hash=component.weights_hash(places.context),
+        weights_hash=weights_hash,
         versions=versions,
     )
+    if trained_from is not None:
+        origin["checkpoint"] = training_key(trained_from)
+    if fitted_from is not None:
+        origin["fit"] = key_of(fitted_from)
+    if split is not Split.TEST:
+        origin["split"] = split.name
     return Artefact(
         key=embeddings_key(origin),
         origin=origin,
         dataset=dataset,
         model=model,
+        data=data,
+        split=split,
         training=training,
-        training_origin=None
-        if training is None
-        else training_origin(
-            data_hash=data.content_hash,
-            model=model.to_json(),
-            recipe=training.to_json(),
-            versions=versions,
-        ),
+        training_origin=trained_from,
+        fit_origin=fitted_from,
     )
 
 
-def freeze_missing(
-    builds: Iterable[Build], places: Places, progress: Progress
-) -> dict[str, Embeddings]:
-    """Return the embeddings of every build by key, made first where they are not there.
-
-    Damaged ones are refused, never used.
-
-    Raises:
-        CbirBenchError: if a model cannot be trained, loaded, or gives vectors that cannot be used.
-    """
-    store = EmbeddingStore(places.embeddings)
-    data = {build.artefact.key: build.opened.data for build in builds}
-    artefacts = {build.artefact.key: build.artefact for build in builds}
-    for key, artefact in artefacts.items():
-        if not store.has(key):
-            _make(artefact, data[key], store, places, progress)
-    return {key: store.load(key) for key in artefacts}
+def _rows(data: Dataset, split: Split) -> NDArray[np.int64]:
+    """Return the rows of a split, as its own part of the data set counts them."""
+    return data.rows(split) if split is Split.TEST else TrainingData.of(data).rows(split)
 
 
-def _make(
-    artefact: Artefact, data: Dataset, store: EmbeddingStore, places: Places, progress: Progress
-) -> None:
-    component = create(MODELS, artefact.model.use, artefact.model.values)
-    try:
-        checkpoint = _checkpoint(artefact, component, data, places, progress)
-        embedder = component.embedder(places.context, Learned(trained=checkpoint))
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"The model {artefact.model}", error.name or "?") from error
-    rows = data.rows(Split.TEST)
-    progress.stage(f"freeze {artefact.model}", len(rows))
-    began = time.perf_counter()
-    vectors = freeze(
-        data,
-        embedder,
-        rows,
-        batch_size=_FREEZING_BATCH,
-        progress=lambda done, _: progress.step(done, f"images of {data.name}"),
-    )
-    seconds = time.perf_counter() - began
-    made_from = {**artefact.origin, "dim": embedder.dim, "freeze_seconds": round(seconds, 3)}
-    store.save(artefact.key, vectors, rows, made_from)
-
-
-def _checkpoint(
-    artefact: Artefact, component: Model, data: Dataset, places: Places, progress: Progress
-) -> Path | None:
-    """Return the trained weights, trained first where they are not there."""
-    if artefact.training is None or artefact.training_origin is None:
-        return None
-    store, key = CheckpointStore(places.weights), training_key(artefact.training_origin)
-    if store.has(key):
-        return store.checkpoint(key)
+def _need_training_split(data: Dataset, who: str) -> None:
     if not len(data.rows(Split.TRAIN)):
         raise DataError(
-            f"{data.name} has no training split, so {artefact.model} cannot be trained on it. "
-            "Give the model a file of weights, or the data set a training split."
+            f"{data.name} has no training split, so {who} has nothing to learn from. Give the data set a "
+            "training split (train_fraction, split folders or a split column), or choose what learns "
+            "nothing."
         )
-    recipe = TrainingRecipe(**artefact.training.values)
-    network = component.network(places.context)
-    log = train(network, TrainingData.of(data), recipe, _Reporter(progress, str(artefact.model)))
-    return store.save(key, network, log, artefact.training_origin)
-
-
-class _Reporter:
-    """Turns what the trainer tells into stages and steps."""
-
-    def __init__(self, progress: Progress, model: str) -> None:
-        self._progress, self._model = progress, model
-        self._phase = ""
-
-    def __call__(self, phase: str, n_done: int, n_total: int, loss: float) -> None:
-        """Take note of a batch of images read, or of a training step."""
-        if phase != self._phase:
-            self._phase = phase
-            what = "read images for" if phase == "images" else "train"
-            self._progress.stage(f"{what} {self._model}", n_total)
-        self._progress.step(n_done, "" if math.isnan(loss) else f"loss {loss:.3f}")

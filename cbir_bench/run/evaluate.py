@@ -11,6 +11,7 @@ from cbir_bench.core.component import create
 from cbir_bench.core.errors import InvalidArrayError
 from cbir_bench.core.record import Record
 from cbir_bench.core.registry import INDEXES, QUANTIZERS, RERANKERS
+from cbir_bench.measure.environment import environment
 from cbir_bench.measure.summary import summarise_latency
 from cbir_bench.metrics.aggregate import evaluate
 from cbir_bench.metrics.complete import complete_quotients
@@ -45,28 +46,41 @@ class Ended(NamedTuple):
     log_tail: str
 
 
+class Vectors(NamedTuple):
+    """What is searched and what is asked.
+
+    Attributes:
+        images: the frozen vectors of the test split.
+        texts: those of the queries, where queries are texts; None where images are.
+    """
+
+    images: Embeddings
+    texts: Embeddings | None = None
+
+
 class Part:
     """What all builds of one data set, model, protocol, quantiser and space share.
 
     Args:
         build: the first of the builds.
-        embeddings: the frozen vectors of its data set and model.
+        vectors: the frozen vectors of its data set and model.
         folder: where the vectors for workers are written; made if it is not there.
 
     Attributes:
         problem: why the quantiser's vectors cannot be searched; None if they can.
     """
 
-    def __init__(self, build: Build, embeddings: Embeddings, folder: Path) -> None:
+    def __init__(self, build: Build, vectors: Vectors, folder: Path) -> None:
         first = build.trials[0]
         self.key, self.folder = build.part, folder
-        self.truth: GroundTruth = build.opened.truths[first.protocol]
+        self.truth: GroundTruth = build.truth
         self._space = first.space
-        vectors = embeddings.vectors
+        images, texts = vectors.images.vectors, vectors.texts
+        asked = images if texts is None else texts.vectors
         if first.space == "cosine":
-            vectors = unit_rows(vectors)
-        self.base: Matrix = vectors[self.truth.base_rows]
-        self.queries: Matrix = vectors[self.truth.query_rows]
+            images, asked = unit_rows(images), unit_rows(asked)
+        self.base: Matrix = images[self.truth.base_rows]
+        self.queries: Matrix = asked[self.truth.query_rows]
         quantizer = create(QUANTIZERS, first.quantizer.use, first.quantizer.values)
         self.bytes_per_vector = quantizer.bytes_per_vector(self.base.shape[1])
         self.problem: Ended | None = None
@@ -209,6 +223,19 @@ class Part:
         if not short:
             return ()
         return (f"{short} of {len(ids)} queries found fewer than k results.",)
+
+
+def never_searched(trial: Trial, ended: Ended, truth: GroundTruth) -> Record:
+    """Return the record of a trial whose vectors could not be made."""
+    return Record(
+        trial=trial,
+        status=ended.status,
+        reason=ended.reason,
+        log_tail=ended.log_tail,
+        n_base=len(truth.base_rows),
+        n_queries=len(truth.query_rows),
+        environment=environment(),
+    )
 
 
 def _is_exact(trial: Trial) -> bool:

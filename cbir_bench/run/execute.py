@@ -11,15 +11,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from cbir_bench.core.errors import SettingError, StorageError
+from cbir_bench.core.errors import (
+    CbirBenchError,
+    DataError,
+    InvalidArrayError,
+    MissingPackageError,
+    SettingError,
+    StorageError,
+)
 from cbir_bench.core.record import BuildCost
 from cbir_bench.measure.environment import environment
 from cbir_bench.measure.settings import MeasureSettings
 from cbir_bench.records.atomic import write_file
 from cbir_bench.records.store import RecordStore
-from cbir_bench.run.artefacts import freeze_missing
-from cbir_bench.run.evaluate import Ended, Part
+from cbir_bench.run.evaluate import Ended, Part, Vectors, never_searched
 from cbir_bench.run.job import Job, JobTrial
+from cbir_bench.run.making import Maker
+from cbir_bench.run.model_files import write_model_files
 from cbir_bench.run.notes import data_notes
 from cbir_bench.run.plan import make_plan
 from cbir_bench.run.process import run_job
@@ -28,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cbir_bench.core.embeddings import Embeddings
     from cbir_bench.core.record import Record
     from cbir_bench.core.trial import Trial
+    from cbir_bench.embeddings.freeze import Readers
     from cbir_bench.run.places import Places
     from cbir_bench.run.plan import Build, Plan
     from cbir_bench.run.progress import Progress
@@ -69,7 +77,13 @@ class Outcome:
 
 
 def run_suite(
-    suite: Suite, folder: Path, places: Places, progress: Progress, *, retry_failed: bool = False
+    suite: Suite,
+    folder: Path,
+    places: Places,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+    readers: Readers | None = None,
 ) -> Outcome:
     """Measure every trial of a suite that has no record yet.
 
@@ -79,6 +93,7 @@ def run_suite(
         places: where inputs are found and artefacts kept.
         progress: told about everything that takes time.
         retry_failed: also measure trials whose record is a failure.
+        readers: who reads and prepares images while embeddings are frozen.
 
     Raises:
         CbirBenchError: if the suite cannot be run, or another process is running in the folder.
@@ -93,9 +108,12 @@ def run_suite(
         builds = [_pending(build, done) for build in plan.builds]
         builds = [build for build in builds if build.trials]
         sweep = _Sweep(folder, store, progress, len(done))
+        maker = Maker(places, progress, readers)
         if builds:
-            embeddings = freeze_missing(builds, places, progress)
-            sweep.run(builds, embeddings)
+            vectors = _Frozen(maker)
+            vectors.make(builds, progress)
+            sweep.run(builds, vectors)
+        write_model_files(plan.artefacts, maker, folder)
         failures = _failures(plan, store)
         return Outcome(
             n_measured=sweep.n_measured,
@@ -157,6 +175,48 @@ def _failures(plan: Plan, store: RecordStore) -> Counter[str]:
     return Counter(f"{r.trial.index}: {r.status}: {r.reason}" for r in records if r.status != "ok")
 
 
+class _Frozen:
+    """The vectors of every build, or why there are none."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+        self._problems: dict[tuple[str, tuple[str, ...]], Ended] = {}
+
+    def make(self, builds: list[Build], progress: Progress) -> None:
+        """Make what is missing. A model that fails becomes a problem; the others go on.
+
+        Raises:
+            CbirBenchError: if no model at all gives vectors, or vectors that are there are damaged.
+        """
+        wanted = {_vectors_of(build): build for build in builds}
+        errors: list[CbirBenchError] = []
+        for key, build in wanted.items():
+            try:
+                self.of(build)
+            except (SettingError, InvalidArrayError, DataError, MissingPackageError) as error:
+                if isinstance(error.__cause__, OSError) or self._maker.has(build.artefact):
+                    raise  # a full disk or a damaged file is nothing that a model did
+                errors.append(error)
+                self._problems[key] = Ended("failed", str(error), log_tail="")
+                progress.say(f"{build.artefact.model} on {build.artefact.dataset}: {error}")
+        if len(errors) == len(wanted):
+            raise errors[0]
+
+    def problem(self, build: Build) -> Ended | None:
+        """Return why a build has no vectors; None if it has."""
+        return self._problems.get(_vectors_of(build))
+
+    def of(self, build: Build) -> Vectors:
+        """Return the vectors of a build."""
+        images = self._maker.embeddings(build.artefact)
+        texts = build.truth.query_texts
+        return Vectors(images, self._maker.texts(build.artefact, texts) if texts else None)
+
+
+def _vectors_of(build: Build) -> tuple[str, tuple[str, ...]]:
+    return build.artefact.key, build.truth.query_texts
+
+
 class _Sweep:
     """Measures builds one after the other and keeps their records."""
 
@@ -166,7 +226,7 @@ class _Sweep:
         self._n_done = 0
         self.n_measured = 0
 
-    def run(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
+    def run(self, builds: list[Build], vectors: _Frozen) -> None:
         """Measure the trials of every build.
 
         Raises:
@@ -175,7 +235,7 @@ class _Sweep:
         self._progress.stage("measure", self._n_kept + sum(len(b.trials) for b in builds))
         self._step("")
         try:
-            self._measure_all(builds, embeddings)
+            self._measure_all(builds, vectors)
         except OSError as error:
             raise StorageError(
                 f"The run folder {self._folder} cannot be written: {error.strerror or error}. Make "
@@ -183,12 +243,17 @@ class _Sweep:
                 "before is kept."
             ) from error
 
-    def _measure_all(self, builds: list[Build], embeddings: dict[str, Embeddings]) -> None:
+    def _measure_all(self, builds: list[Build], vectors: _Frozen) -> None:
         part: Part | None = None
         for build in builds:
+            problem = vectors.problem(build)
+            if problem is not None:
+                for trial in build.trials:
+                    self.keep(never_searched(trial, problem, build.truth))
+                continue
             if part is None or part.key != build.part:
                 shutil.rmtree(self._folder / _SCRATCH, ignore_errors=True)
-                part = Part(build, embeddings[build.artefact.key], self._folder / _SCRATCH)
+                part = Part(build, vectors.of(build), self._folder / _SCRATCH)
             self._measure(build, part)
 
     def _measure(self, build: Build, part: Part) -> None:
@@ -282,6 +347,7 @@ def _where(trial: Trial) -> str:
     chain = [
         trial.dataset,
         trial.model,
+        trial.transform,
         trial.protocol,
         trial.quantizer,
         trial.index,

@@ -15,7 +15,15 @@ from typing import (
 
 from cbir_bench.core.component import field_types, help_texts
 from cbir_bench.core.errors import UnknownNameError
-from cbir_bench.core.registry import DATASETS, INDEXES, METRICS, MODELS, QUANTIZERS, RERANKERS
+from cbir_bench.core.registry import (
+    DATASETS,
+    INDEXES,
+    METRICS,
+    MODELS,
+    QUANTIZERS,
+    RERANKERS,
+    TRANSFORMS,
+)
 from cbir_bench.protocols import PROTOCOLS
 from cbir_bench.run.shipped import describe_suite, shipped_suites
 
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 _REGISTRIES: Final[dict[str, Registry[Any]]] = {
     "datasets": DATASETS,
     "models": MODELS,
+    "transforms": TRANSFORMS,
     "quantizers": QUANTIZERS,
     "indexes": INDEXES,
     "rerankers": RERANKERS,

@@ -17,11 +17,13 @@ class Places:
     Attributes:
         context: where data sets and models find their files.
         weights: where trained checkpoints are kept.
+        learned: where vocabularies and fitted transforms are kept.
         embeddings: where frozen embeddings are kept.
     """
 
     context: DataContext
     weights: Path
+    learned: Path
     embeddings: Path
 
     @classmethod
@@ -36,6 +38,7 @@ class Places:
         return cls(
             context=DataContext(folders=tuple(dict.fromkeys(folders)), cache=home / "data"),
             weights=home / "weights",
+            learned=home / "learned",
             embeddings=home / "embeddings",
         )
 

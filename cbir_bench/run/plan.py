@@ -14,7 +14,7 @@ from cbir_bench.core.hashing import key_of
 from cbir_bench.core.registry import DATASETS, INDEXES, RERANKERS
 from cbir_bench.core.trial import Trial
 from cbir_bench.protocols import PROTOCOLS
-from cbir_bench.run.artefacts import artefact_of
+from cbir_bench.run.artefacts import Subject, artefact_of
 from cbir_bench.run.near_duplicates import with_groups
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Build:
     artefact: Artefact
     trials: tuple[Trial, ...]
 
+    @property
+    def truth(self) -> GroundTruth:
+        """Who is relevant to whom, under the protocol of its trials."""
+        return self.opened.truths[self.trials[0].protocol]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
@@ -81,18 +86,14 @@ def make_plan(suite: Suite, places: Places) -> Plan:
         SettingError: if settings cannot work together or with the size of the data.
     """
     opened = tuple(_open(setting, suite, places) for setting in suite.datasets)
-    artefacts = {
-        (one.setting, model): artefact_of(one.setting, one.data, *model, places)
-        for one in opened
-        for model in suite.models
-    }
     check_settings(suite, _sizes(opened))
+    artefacts: list[Artefact] = []
     builds: list[Build] = []
-    for one, model in product(opened, suite.models):
-        builds += _builds(suite, one, artefacts[one.setting, model])
-    return Plan(
-        suite=suite, opened=opened, artefacts=tuple(artefacts.values()), builds=tuple(builds)
-    )
+    for one, model, transform in product(opened, suite.models, suite.transforms):
+        artefact = artefact_of(Subject(one.setting, one.data, *model), places, transform)
+        artefacts.append(artefact)
+        builds += _builds(suite, one, artefact)
+    return Plan(suite=suite, opened=opened, artefacts=tuple(artefacts), builds=tuple(builds))
 
 
 def _open(setting: Setting, suite: Suite, places: Places) -> Opened:
@@ -115,6 +116,7 @@ def _builds(suite: Suite, opened: Opened, artefact: Artefact) -> list[Build]:
             trial = Trial(
                 dataset=opened.setting,
                 model=artefact.model,
+                transform=artefact.transform,
                 training=artefact.training,
                 quantizer=quantizer,
                 index=index,

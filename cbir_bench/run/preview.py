@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from cbir_bench.core.dataset import Split
 from cbir_bench.embeddings.store import EmbeddingStore
 from cbir_bench.protocols.summary import summarise
+from cbir_bench.run.learned import LearnedStore
 from cbir_bench.run.notes import data_notes
 from cbir_bench.training.store import CheckpointStore
 
 if TYPE_CHECKING:
+    from cbir_bench.run.artefacts import Artefact
     from cbir_bench.run.places import Places
     from cbir_bench.run.plan import Opened, Plan
 
@@ -47,15 +49,39 @@ def _data_lines(opened: Opened) -> list[str]:
 
 def _embedding_lines(plan: Plan, places: Places) -> list[str]:
     store, weights = EmbeddingStore(places.embeddings), CheckpointStore(places.weights)
+    learned = LearnedStore(places.learned)
     lines = []
     for artefact in plan.artefacts:
-        trained = artefact.checkpoint_key is None or weights.has(artefact.checkpoint_key)
-        if store.has(artefact.key):
-            state = "frozen"
-        else:
-            state = "to freeze" if trained else "to train and freeze"
-        lines.append(f"embeddings {artefact.key}: {artefact.model} on {artefact.dataset}: {state}")
+        name = str(artefact.model)
+        if artefact.source is not None:
+            name = f"{name}, {artefact.transform}"
+        lines.append(
+            f"embeddings {artefact.key}: {name} on {artefact.dataset}: "
+            f"{_state(artefact, store, weights, learned)}"
+        )
     return lines
+
+
+def _state(
+    artefact: Artefact, store: EmbeddingStore, weights: CheckpointStore, learned: LearnedStore
+) -> str:
+    """Return what is left to do for frozen vectors, the first thing first."""
+    if store.has(artefact.key):
+        return "frozen"
+    steps = []
+    if not store.has(artefact.plain.key):
+        if artefact.checkpoint_key and not weights.has(artefact.checkpoint_key):
+            steps.append("train")
+        if artefact.fit_key and not learned.has(artefact.fit_key):
+            steps.append("fit")
+        steps.append("freeze")
+    if artefact.source is not None:
+        teacher = artefact.teacher
+        if teacher is not None and not store.has(teacher.key):
+            steps.append("freeze the training split")
+        steps.append("transform")
+    *first, last = steps
+    return f"to {', '.join(first)} and {last}" if first else f"to {last}"
 
 
 def _build_lines(plan: Plan) -> list[str]:

@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cbir_bench.core.arrays import Space
 from cbir_bench.core.component import Setting, setting_of
 from cbir_bench.core.errors import CbirBenchError, SettingError, UnknownNameError, did_you_mean
-from cbir_bench.core.registry import DATASETS, INDEXES, MODELS, QUANTIZERS, RERANKERS
+from cbir_bench.core.registry import (
+    DATASETS,
+    INDEXES,
+    MODELS,
+    QUANTIZERS,
+    RERANKERS,
+    TRANSFORMS,
+)
 from cbir_bench.measure.settings import MeasureSettings
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.protocols import PROTOCOLS
@@ -63,6 +70,7 @@ class SuiteFile(BaseModel):
         {"use": "query-set"},
         {"use": "full-base"},
     ]
+    transform: Annotated[list[Table], Field(min_length=1)] = [{"use": "none"}]
     quantizer: Annotated[list[Table], Field(min_length=1)] = [{"use": "none"}]
     index: Annotated[list[Table], Field(min_length=1)]
     reranker: Annotated[list[Table], Field(min_length=1)] = [{"use": "none"}]
@@ -79,6 +87,7 @@ class Suite:
     source: str
     datasets: tuple[Setting, ...]
     models: tuple[tuple[Setting, Setting | None], ...]
+    transforms: tuple[Setting, ...]
     protocols: tuple[Setting, ...]
     quantizers: tuple[Setting, ...]
     indexes: tuple[Setting, ...]
@@ -94,6 +103,7 @@ class Suite:
         counts = {
             "data set": self.datasets,
             "model": self.models,
+            "transform": self.transforms,
             "protocol": self.protocols,
             "quantizer": self.quantizers,
             "index setting": self.indexes,
@@ -102,6 +112,8 @@ class Suite:
             "k": self.ks,
             "thread count": self.n_threads,
         }
+        if len(self.transforms) == 1 and self.transforms[0].use == "none":
+            del counts["transform"]
         parts = [f"{len(c)} {noun}{'s' if len(c) > 1 else ''}" for noun, c in counts.items()]
         total = prod(map(len, counts.values()))
         return f"{' x '.join(parts)} = {total} trial{'s' if total > 1 else ''}"
@@ -143,6 +155,7 @@ def _suite(tables: Table, text: str, filename: str) -> Suite:
         source=text,
         datasets=sections["dataset"],
         models=models,
+        transforms=sections["transform"],
         protocols=sections["protocol"],
         quantizers=sections["quantizer"],
         indexes=sections["index"],
@@ -192,6 +205,7 @@ def _kinds() -> dict[str, Kind]:
 
     registries: dict[str, Registry[Any]] = {
         "dataset": DATASETS,
+        "transform": TRANSFORMS,
         "quantizer": QUANTIZERS,
         "index": INDEXES,
         "reranker": RERANKERS,
@@ -240,14 +254,12 @@ def _models(tables: Table, problems: list[Problem]) -> tuple[tuple[Setting, Sett
         recipes, wrong_recipe = _recipes(table, path)
         problems += [*wrong, *wrong_recipe]
         for setting in settings:
-            trained = setting.values.get("weights") == "train"
-            if "training" in table and not trained:
-                hint = 'Set weights = "train", or drop the table.'
-                problems.append(
-                    Problem((*path, "training"), f"This model is not trained here. {hint}")
-                )
+            if "training" in table and not MODELS.get(setting.use).TRAINABLE:
+                text = f"The model {setting.use!r} has nothing to train. Drop this table."
+                problems.append(Problem((*path, "training"), text))
+            trained = "training" in table or setting.values.get("weights") == "train"
             for recipe in recipes if trained else [None]:
-                found[_named(setting, recipe, many=len(recipes) > 1), recipe] = None
+                found[_named(setting, recipe, table), recipe] = None
     return tuple(found)
 
 
@@ -259,11 +271,16 @@ def _recipes(table: Mapping[str, Any], path: TablePath) -> tuple[list[Setting], 
     return expand_options(TrainingRecipe, "training recipe", options, path, use="training")
 
 
-def _named(setting: Setting, recipe: Setting | None, *, many: bool) -> Setting:
-    """Return the model's setting under a label that tells its recipes apart."""
-    if recipe is None or not many:
+def _named(setting: Setting, recipe: Setting | None, table: Mapping[str, Any]) -> Setting:
+    """Return the model's setting under a label that tells the recipes of its table apart."""
+    options = table.get("training", {})
+    swept = [name for name, value in options.items() if isinstance(value, list) and len(value) > 1]
+    if recipe is None or not swept:
         return setting
-    return Setting(use=setting.use, options=setting.options, label=f"{setting} {recipe}")
+    chosen = ", ".join(f"{name}={recipe.values[name]}" for name in swept)
+    label = str(setting)
+    label = f"{label[:-1]}, {chosen})" if label.endswith(")") else f"{label} ({chosen})"
+    return Setting(use=setting.use, options=setting.options, label=label)
 
 
 def _measure(tables: Table, problems: list[Problem]) -> Setting:

@@ -76,8 +76,12 @@ class Broken:
     def __init__(self, value):
         self.value = value
 
-    def embed(self, images):
-        for batch in images:
+    @staticmethod
+    def prepare(images):
+        return images
+
+    def embed(self, batches):
+        for batch in batches:
             vectors = np.ones((len(batch), 4), np.float32)
             vectors[-1] = np.nan if self.value < 0 else self.value
             yield vectors
@@ -98,7 +102,7 @@ class BrokenModel:
     def weights_hash(self, context):
         return "none"
 
-    def embedder(self, context, checkpoint):
+    def embedder(self, context, learned):
         return Broken(float(self.value))
 
     def network(self, context):
