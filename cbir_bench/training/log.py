@@ -2,37 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, TypedDict
+
+_SERIES: Final = ("losses", "learning_rates", "light")
+
+
+class Validation(TypedDict):
+    """What held-out images said.
+
+    Attributes:
+        step: steps done by then.
+        scores: by name of the metric; the first one decides.
+    """
+
+    step: int
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingLog:
-    """One training run.
+    """One training run. Of logs written before an attribute was there, it has the default.
 
     Attributes:
         losses: of every step.
-        seconds, cpu_seconds: wall and CPU time of the steps, without reading the images.
-        read_seconds: wall time of reading and resizing the images.
+        learning_rates: of every step, the network's own (not those of the loss's weights).
+        light: of every step, the share of zero-loss pairs or triplets among those that the miner
+            chose (``cbir_bench.training.light``); NaN for losses that are never zero.
+        validations: in the order of their steps.
+        best_step: steps done when the weights were as they are kept.
+        stopped_early: whether validations stopped getting better.
+        seconds, cpu_seconds: wall and CPU time of the steps, over all attempts, without reading images,
+            validating and saving.
+        validation_seconds: wall time of validating.
+        read_seconds: wall time of reading and resizing the images, of the last attempt.
         n_images, n_classes: what was trained on.
         n_left_out: images left out because theirs is the only one of its class.
+        n_held_out: classes of the training split that were validated on.
+        n_resumed: how often training went on from a saved state.
         device: "cpu" or "cuda".
+        precision: of the forward pass, "float32", "bfloat16" or "float16".
     """
 
     losses: tuple[float, ...]
+    learning_rates: tuple[float, ...] = ()
+    light: tuple[float, ...] = ()
+    validations: tuple[Validation, ...] = ()
+    best_step: int = 0
+    stopped_early: bool = False
     seconds: float
     cpu_seconds: float
+    validation_seconds: float = 0.0
     read_seconds: float
     n_images: int
     n_classes: int
     n_left_out: int
+    n_held_out: int = 0
+    n_resumed: int = 0
     device: str
+    precision: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the log as a JSON object."""
-        return {**asdict(self), "losses": list(self.losses)}
+        """Return the log as a JSON object; NaN is null."""
+        table = asdict(self)
+        series = {name: [_or_null(value) for value in table[name]] for name in _SERIES}
+        validations = [
+            {**one, "scores": {name: _or_null(value) for name, value in one["scores"].items()}}
+            for one in table["validations"]
+        ]
+        return {**table, **series, "validations": validations}
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> TrainingLog:
-        """Return the log that ``to_json`` wrote."""
-        return cls(**{**table, "losses": tuple(table["losses"])})
+        """Return the log that ``to_json`` wrote.
+
+        Raises:
+            TypeError: if it is something else.
+            KeyError: likewise.
+        """
+        known = {field.name for field in fields(cls)}
+        series = {name: tuple(map(_or_nan, table.get(name, ()))) for name in _SERIES}
+        best_step = table.get("best_step", len(table["losses"]))
+        validations = tuple(
+            Validation(step=one["step"], scores={n: _or_nan(v) for n, v in one["scores"].items()})
+            for one in table.get("validations", ())
+        )
+        plain = {name: value for name, value in table.items() if name in known}
+        return cls(**{**plain, **series, "validations": validations, "best_step": best_step})
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

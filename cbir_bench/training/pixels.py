@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -22,15 +23,27 @@ _IN_MEMORY_BYTES: Final = 1 << 30
 """Beyond this the resized images live in a temporary file, which the kernel pages in and out."""
 
 
+class Resized(NamedTuple):
+    """Images, all of one size.
+
+    Attributes:
+        pixels: ``(n_images, 3, height, width)`` uint8.
+        sha256: of all of them.
+    """
+
+    pixels: NDArray[np.uint8]
+    sha256: str
+
+
 @contextmanager
 def resized_images(
     images: ImageSource, rows: NDArray[np.int64], network: Any, on_batch: Callable[[int], None]
-) -> Iterator[NDArray[np.uint8]]:
-    """Give ``(n_images, 3, size, size)`` uint8 in the order of ``rows``, for as long as the block lasts.
+) -> Iterator[Resized]:
+    """Give the images in the order of ``rows``, for as long as the block lasts.
 
     Args:
         images: where the pixels are read from.
-        rows: the data set's row of each image.
+        rows: the data set's row of each image, at least one.
         network: its ``prepare`` resizes a batch.
         on_batch: told how many images are ready, after each batch.
     """
@@ -40,16 +53,18 @@ def resized_images(
         return resized
 
     parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    digest = hashlib.sha256()
     with tempfile.TemporaryFile(prefix="cbir_bench_training_") as file:
-        pixels: NDArray[np.uint8] | None = None
+        pixels = np.empty((0, 3, 1, 1), np.uint8)
         done = 0
         for block in ahead(prepared, parts, n_threads=2):
-            if pixels is None:
+            if not done:
                 pixels = _room((len(rows), *block.shape[1:]), file)
             pixels[done : done + len(block)] = block
+            digest.update(np.ascontiguousarray(block).data)
             done += len(block)
             on_batch(done)
-        yield np.empty((0, 3, 1, 1), np.uint8) if pixels is None else pixels
+        yield Resized(pixels, digest.hexdigest())
 
 
 def _room(shape: tuple[int, ...], file: Any) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-TRAINING_VERSION: Final = 1
+TRAINING_VERSION: Final = 2
 """Part of every key; raised when the same recipe would give other weights than before."""
 _WEIGHTS: Final = "checkpoint.safetensors"
 _LOG: Final = "training.json"
@@ -26,6 +26,7 @@ def training_origin(
     data_hash: str,
     model: Mapping[str, Any],
     recipe: Mapping[str, Any],
+    weights_hash: str,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return everything that decides trained weights, as a JSON object.
@@ -34,6 +35,7 @@ def training_origin(
         data_hash: the data set's content hash.
         model: the model's setting (``Setting.to_json()``).
         recipe: the recipe's setting.
+        weights_hash: of the weights that training starts from (``Model.weights_hash``).
         versions: of the libraries whose arithmetic the weights depend on.
     """
     return {
@@ -41,6 +43,7 @@ def training_origin(
         "data_hash": data_hash,
         "model": dict(model),
         "recipe": dict(recipe),
+        "weights_hash": weights_hash,
         "versions": dict(versions),
     }
 

@@ -4,195 +4,230 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from cbir_bench.core.errors import SettingError
-from cbir_bench.training.augment import augment
-from cbir_bench.training.classes import batches, training_items
-from cbir_bench.training.log import TrainingLog
-from cbir_bench.training.losses import make_objective
+from cbir_bench.core.hashing import hash_array
+from cbir_bench.training.classes import choose_material
+from cbir_bench.training.history import History
+from cbir_bench.training.learner import Learner
+from cbir_bench.training.log import TrainingLog, Validation
 from cbir_bench.training.pixels import resized_images
+from cbir_bench.training.randomness import repeatable
+from cbir_bench.training.state import StateFile, fingerprint
+from cbir_bench.training.store import TRAINING_VERSION
+from cbir_bench.training.validation import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from cbir_bench.core.arrays import Image
     from cbir_bench.core.training_data import TrainingData
-    from cbir_bench.training.losses import Objective
+    from cbir_bench.training.classes import Material
+    from cbir_bench.training.pixels import Resized
     from cbir_bench.training.recipe import TrainingRecipe
-
-
-class Trainable(Protocol):
-    """What the trainer needs of a torch module, besides being one.
-
-    Attributes:
-        dim: length of its vectors.
-        device: where it is to be trained, "cpu" or "cuda".
-    """
-
-    dim: int
-    device: str
-
-    def prepare(self, images: Sequence[Image]) -> NDArray[np.uint8]:
-        """Return images of any size as ``(n, 3, height, width)`` uint8, all of one size."""
-        ...
-
-    def __call__(self, pixels: Any) -> Any:
-        """Return ``(n, dim)`` vectors of length 1 of ``(n, 3, height, width)`` values in 0 to 255."""
-        ...
+    from cbir_bench.training.validation import Score
 
 
 class TrainingProgress(Protocol):
     """Told how far training is."""
 
-    def __call__(self, phase: str, n_done: int, n_total: int, loss: float) -> None:
-        """Take note: "images" read, or "steps" done with the last loss (NaN while reading)."""
+    def __call__(
+        self, phase: str, n_done: int, n_total: int, loss: float, note: str = "", /
+    ) -> None:
+        """Take note: "images" read, or "steps" done with the last loss (NaN where there is none).
+
+        The note is for people: the last validation, the share of light pairs, where training goes
+        on from.
+        """
         ...
 
 
-def silent(phase: str, n_done: int, n_total: int, loss: float) -> None:
+def silent(phase: str, n_done: int, n_total: int, loss: float, note: str = "") -> None:
     """Say nothing about the progress."""
 
 
 def train(
     network: Any,
-    dataset: TrainingData,
+    data: TrainingData,
     recipe: TrainingRecipe,
     progress: TrainingProgress = silent,
+    *,
+    score: Score | None = None,
+    saved: Path | None = None,
 ) -> TrainingLog:
     """Train a network in place on the training split and leave it in evaluation mode.
 
-    On a CPU the same seed, number of threads and versions give the same weights to the bit.
+    On a CPU the same seed, number of threads and versions give the same weights to the bit, whether
+    training was stopped and resumed in between or not. Where validations are asked for, the
+    weights of the best one are left in the network.
 
     Args:
         network: a torch module that is a ``Trainable``; its weights are where training starts.
-        dataset: only rows of ``Split.TRAIN`` are read.
+        data: what is trained on, and validated on.
         recipe: how.
         progress: called after each batch of images and each step.
+        score: scores held-out images; without it nothing is validated.
+        saved: a file that training goes on from if it holds the state of the same training, and
+            keeps its state in; whoever calls deletes it when the weights are safe.
 
     Returns:
-        The loss of every step and what it took.
+        The loss of every step, the validations, and what it took.
 
     Raises:
-        SettingError: if the split is too small for a batch, or the loss is no longer a number.
-        DataError: if an image cannot be read.
+        SettingError: if recipe, network and data do not go together, or the loss is no longer a number.
+        DataError: if there is nothing to learn from, an image cannot be read, or the state
+            cannot be saved.
     """
-    items = training_items(dataset)
-    recipe.check(items.n_classes)
-    n = len(items.rows)
+    material = choose_material(data, recipe)
+    if recipe.validate_every and score is None:
+        raise SettingError(
+            f"validate_every = {recipe.validate_every} needs a score. Give train() one, or set it to 0."
+        )
+    validation = material.validation if score is not None else None
+    rows = [material.training.rows, *([] if validation is None else [validation.rows])]
+    chosen = np.concatenate(rows)
     began = time.perf_counter()
 
     def on_batch(n_done: int) -> None:
-        progress("images", n_done, n, math.nan)
+        progress("images", n_done, len(chosen), math.nan, "")
 
-    with resized_images(dataset.images, items.rows, network, on_batch) as pixels:
+    with resized_images(data.images, chosen, network, on_batch) as images:
         read_seconds = time.perf_counter() - began
-        began, cpu_began = time.perf_counter(), time.process_time()
-        with _deterministic(recipe):
-            objective = make_objective(recipe, items.n_classes, network.dim)
-            steps = _fit(network, objective, pixels, items.classes, recipe)
-            losses: list[float] = []
-            for loss in steps:
-                losses.append(loss)
-                progress("steps", len(losses), recipe.steps, loss)
-    return TrainingLog(
-        losses=tuple(losses),
-        seconds=round(time.perf_counter() - began, 3),
-        cpu_seconds=round(time.process_time() - cpu_began, 3),
-        read_seconds=round(read_seconds, 3),
-        n_images=n,
-        n_classes=items.n_classes,
-        n_left_out=items.n_left_out,
-        device=network.device,
-    )
+        with repeatable(recipe.seed, recipe.n_threads, network.device):
+            run = _Run(network, recipe, images=images, material=material, score=score, saved=saved)
+            run.resume(progress)
+            run.finish(progress)
+    return run.log(material, round(read_seconds, 3))
 
 
-def _fit(
-    network: Any,
-    objective: Objective,
-    pixels: NDArray[np.uint8],
-    classes: NDArray[np.int64],
-    recipe: TrainingRecipe,
-) -> Iterator[float]:
-    """Take the steps, giving the loss of each."""
-    import torch
+class _Run:
+    """A training run between its first step and its last."""
 
-    device = network.device
-    network.to(device=device, memory_format=torch.channels_last).train()
-    objective.loss.to(device)
-    optimizer, schedule = _optimizer(network, objective.loss, recipe)
-    draws = torch.Generator().manual_seed(recipe.seed)
-    for step, places in enumerate(batches(classes, recipe)):
-        images = augment(torch.from_numpy(pixels[places]).to(device), recipe, draws)
-        targets = torch.from_numpy(classes[places]).to(device)
-        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            vectors = network(images)
-        pairs = objective.miner(vectors, targets) if objective.miner else None
-        loss = objective.loss(vectors, targets, pairs)
-        value = _finite(loss.item(), step, recipe)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        yield value
-    network.eval()
-
-
-def _optimizer(network: Any, loss: Any, recipe: TrainingRecipe) -> tuple[Any, Any]:
-    """Return AdamW and its schedule; biases, norms and GeM's exponent are not decayed."""
-    import torch
-
-    weights = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-        {
-            "params": list(loss.parameters()),
-            "lr": recipe.loss_learning_rate,
-            "weight_decay": 0.0,
-        },
-    ]
-    optimizer = torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=recipe.learning_rate
-    )
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe))
-
-
-def _rate(recipe: TrainingRecipe) -> Callable[[int], float]:
-    """Return the share of the peak learning rate at a step: a linear rise, then half a cosine."""
-    n_warm = round(recipe.warmup * recipe.steps)
-
-    def rate(step: int) -> float:
-        if step < n_warm:
-            return (step + 1) / (n_warm + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - n_warm) / (recipe.steps - n_warm)))
-
-    return rate
-
-
-def _finite(loss: float, step: int, recipe: TrainingRecipe) -> float:
-    if not math.isfinite(loss):
-        raise SettingError(
-            f"The {recipe.loss} loss became {loss} at step {step + 1} of {recipe.steps} with "
-            f"learning_rate = {recipe.learning_rate}. Lower it, or raise warmup."
+    def __init__(
+        self,
+        network: Any,
+        recipe: TrainingRecipe,
+        *,
+        images: Resized,
+        material: Material,
+        score: Score | None,
+        saved: Path | None,
+    ) -> None:
+        training, held = material.training, material.validation
+        n_training = len(training.rows)
+        pixels = images.pixels
+        identity = _identity(network, recipe, images, material) if saved is not None else {}
+        self._network, self._recipe = network, recipe
+        self._learner = Learner(
+            network, recipe, pixels[:n_training], training.classes, training.n_classes
         )
-    return loss
+        self._validator = None
+        if held is not None and score is not None:
+            self._validator = Validator(pixels[n_training:], held.classes, score)
+        self._file = None if saved is None else StateFile(saved, identity)
+        self._history = History()
+        self._best: dict[str, Any] = {}
+
+    def resume(self, progress: TrainingProgress) -> None:
+        """Go on from the saved state, if there is one to go on from."""
+        if self._file is None:
+            return
+        state, note = self._file.load()
+        if state is not None:
+            self._learner.restore(state["learner"])
+            self._history = History.resumed(state["history"])
+            self._best = state["best"]
+            note = f"goes on after step {self._history.n_steps}"
+        if note:
+            progress("steps", self._history.n_steps, self._recipe.steps, math.nan, note)
+
+    def finish(self, progress: TrainingProgress) -> None:
+        """Take the steps that are left, and leave the best weights in the network."""
+        history, recipe = self._history, self._recipe
+        self._learner.set_training()
+        while not history.is_over(recipe.steps, recipe.patience):
+            with history.stepping():
+                step = self._learner.step(history.n_steps)
+            history.add(step)
+            validates = self._validates()
+            if validates:
+                self._validate()
+            progress("steps", history.n_steps, recipe.steps, step.loss, history.note())
+            if self._file is not None and (validates or self._file.is_due()):
+                self._file.save(self._state())
+        if self._best:
+            self._network.load_state_dict(self._best)
+        self._network.eval()
+
+    def log(self, material: Material, read_seconds: float) -> TrainingLog:
+        """Return what the run did."""
+        history, recipe = self._history, self._recipe
+        best = history.validations[history.best]["step"] if self._best else history.n_steps
+        return TrainingLog(
+            losses=tuple(history.losses),
+            learning_rates=tuple(history.rates),
+            light=tuple(history.light),
+            validations=tuple(history.validations),
+            best_step=best,
+            stopped_early=history.stopped_early(recipe.steps, recipe.patience),
+            seconds=round(history.seconds, 3),
+            cpu_seconds=round(history.cpu_seconds, 3),
+            validation_seconds=round(history.validation_seconds, 3),
+            read_seconds=read_seconds,
+            n_images=len(material.training.rows),
+            n_classes=material.training.n_classes,
+            n_left_out=material.training.n_left_out,
+            n_held_out=material.n_held_out,
+            n_resumed=history.n_resumed,
+            device=self._network.device,
+            precision=self._learner.precision,
+        )
+
+    def _validates(self) -> bool:
+        """Whether the step that was just taken is followed by a validation."""
+        n_steps, every = self._history.n_steps, self._recipe.validate_every
+        is_time = n_steps == self._recipe.steps or (every > 0 and n_steps % every == 0)
+        return self._validator is not None and is_time
+
+    def _validate(self) -> None:
+        """Score the held-out images, and keep the weights where they are the best so far."""
+        history = self._history
+        with history.validating():
+            scores = self._validator.scores(self._network) if self._validator else {}
+        history.validations.append(Validation(step=history.n_steps, scores=scores))
+        if self._recipe.validate_every and history.best == len(history.validations) - 1:
+            weights = self._network.state_dict()
+            self._best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+        self._learner.set_training()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "learner": self._learner.state(),
+            "history": self._history.state(),
+            "best": self._best,
+        }
 
 
-@contextmanager
-def _deterministic(recipe: TrainingRecipe) -> Iterator[None]:
-    """Seed torch's own draws (dropout, class weights) and set the threads; both are put back."""
+def _identity(
+    network: Any, recipe: TrainingRecipe, images: Resized, material: Material
+) -> dict[str, Any]:
+    """Return everything that decides the weights, so that a state of another training is never used."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.n_threads)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    held = material.validation
+    nothing: NDArray[np.int64] = np.empty(0, np.int64)
+    return {
+        "training_version": TRAINING_VERSION,
+        "torch": torch.__version__,
+        "recipe": asdict(recipe),
+        "device": network.device,
+        "weights": fingerprint(network.state_dict()),
+        "pixels": images.sha256,
+        "classes": hash_array(material.training.classes),
+        "held_out_classes": hash_array(nothing if held is None else held.classes),
+    }

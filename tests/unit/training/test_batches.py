@@ -8,16 +8,23 @@ import torch
 from pytorch_metric_learning.utils import common_functions
 
 from cbir_bench.training.augment import augment
-from cbir_bench.training.classes import batches
+from cbir_bench.training.classes import Batches
 from cbir_bench.training.recipe import TrainingRecipe
 
+BLOCK = 64
 CLASSES = np.repeat(np.arange(9), 5)
 RECIPE = TrainingRecipe(steps=50, classes_per_batch=4, images_per_class=3)
 
 
+def drawn(classes, recipe):
+    """Return the batches of all steps: ``(steps, batch_size)``."""
+    batches = Batches(classes, recipe)
+    return np.stack([batches.of(step) for step in range(recipe.steps)])
+
+
 def test_every_batch_has_the_classes_and_images_it_should() -> None:
     """Losses over pairs need both: several classes, and several images of each."""
-    actual = CLASSES[batches(CLASSES, RECIPE)]
+    actual = CLASSES[drawn(CLASSES, RECIPE)]
 
     assert actual.shape == (50, 12)
     for batch in actual:
@@ -27,35 +34,55 @@ def test_every_batch_has_the_classes_and_images_it_should() -> None:
 
 def test_images_of_a_class_differ_where_there_are_enough() -> None:
     """A pair of an image with itself teaches nothing."""
-    actual = batches(CLASSES, RECIPE)
+    actual = drawn(CLASSES, RECIPE)
 
     assert all(len(set(batch)) == 12 for batch in actual.tolist())
 
 
 def test_a_small_class_is_drawn_with_repetition() -> None:
     """Two images must do where three are asked for."""
-    actual = batches(np.repeat(np.arange(4), 2), RECIPE)
+    actual = drawn(np.repeat(np.arange(4), 2), RECIPE)
 
     assert actual.shape == (50, 12)
 
 
 def test_every_image_is_used() -> None:
     """Over many batches nothing is left out."""
-    assert set(batches(CLASSES, RECIPE).ravel()) == set(range(len(CLASSES)))
+    assert set(drawn(CLASSES, RECIPE).ravel()) == set(range(len(CLASSES)))
 
 
 def test_the_seed_decides_the_batches_and_the_library_is_left_alone() -> None:
     """The sampler draws from a global of its library, which others use too."""
     before = common_functions.NUMPY_RANDOM
 
-    first, same = (batches(CLASSES, RECIPE) for _ in range(2))
-    other = batches(
+    first, same = (drawn(CLASSES, RECIPE) for _ in range(2))
+    other = drawn(
         CLASSES, TrainingRecipe(steps=50, classes_per_batch=4, images_per_class=3, seed=1)
     )
 
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
     assert common_functions.NUMPY_RANDOM is before
+
+
+def test_any_step_can_be_asked_for_first() -> None:
+    """A resumed training goes on with the batch that would have been next."""
+    straight = Batches(CLASSES, RECIPE)
+    expected = [straight.of(step) for step in range(3 * BLOCK)]
+
+    actual = Batches(CLASSES, RECIPE).of(2 * BLOCK + 5)
+
+    np.testing.assert_array_equal(actual, expected[2 * BLOCK + 5])
+    assert (expected[5] != expected[BLOCK + 5]).any()
+
+
+def test_the_number_of_steps_does_not_change_the_batches() -> None:
+    """A longer training differs from a shorter one by its schedule alone, and needs no more memory."""
+    long = TrainingRecipe(steps=10_000_000, classes_per_batch=4, images_per_class=3)
+
+    actual = Batches(CLASSES, long).of(49)
+
+    np.testing.assert_array_equal(actual, drawn(CLASSES, RECIPE)[49])
 
 
 def changed(pixels, **options):

@@ -28,6 +28,11 @@ LOG = TrainingLog(
     n_classes=4,
     n_left_out=1,
     device="cpu",
+    learning_rates=(0.1, 0.2),
+    light=(0.25, 1.0),
+    validations=({"step": 2, "scores": {"map_at_r": 0.5}},),
+    best_step=2,
+    precision="float32",
 )
 
 
@@ -70,25 +75,37 @@ def test_a_missing_checkpoint_is_named(store) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"data_hash": "e"}, {"model": {"seed": 1}}, {"recipe": {}}, {"versions": {"torch": "3"}}],
+    [
+        {"data_hash": "e"},
+        {"model": {"seed": 1}},
+        {"recipe": {}},
+        {"versions": {"torch": "3"}},
+        {"weights_hash": "f"},
+    ],
 )
 def test_whatever_changes_the_weights_changes_the_key(change) -> None:
     """A stale checkpoint must never be taken for this one."""
-    options = {"data_hash": "d", "model": {"seed": 0}, "recipe": {"steps": 3}, "versions": {}}
+    options = {
+        "data_hash": "d",
+        "model": {"seed": 0},
+        "recipe": {"steps": 3},
+        "weights_hash": "w",
+        "versions": {},
+    }
 
     assert training_key(training_origin(**options)) != training_key(
         training_origin(**options | change)
     )
 
 
-def test_a_trained_model_embeds_as_it_did_when_training_ended(tmp_path, make_dataset) -> None:
+def test_a_trained_model_embeds_as_it_did_when_training_ended(tmp_path, make_data) -> None:
     """Batch statistics, head and exponent all travel through the checkpoint."""
     context = DataContext(folders=(), cache=tmp_path)
     model = TimmModel(
         backbone="test_efficientnet", weights="train", pooling="gem", embedding_dim=8, image_size=32
     )
     network = model.network(context)
-    data = make_dataset(*[4] * 4)
+    data = make_data(*[4] * 4)
     recipe = TrainingRecipe(steps=3, classes_per_batch=4, images_per_class=2, n_threads=1)
     images = data.images.read([0, 5, 9])
     store = CheckpointStore(tmp_path)

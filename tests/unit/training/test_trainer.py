@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cbir_bench.core.component import field_types
-from cbir_bench.core.errors import SettingError
+from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.training.recipe import TrainingRecipe
 from cbir_bench.training.trainer import train
 
@@ -27,9 +27,9 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_gathers_the_classes(loss, make_dataset, make_network) -> None:
+def test_every_loss_gathers_the_classes(loss, make_data, make_network) -> None:
     """After training, images of one class are nearer to each other than to the rest."""
-    data = make_dataset(*[6] * 8)
+    data = make_data(*[6] * 8)
     recipe = TrainingRecipe(**SMALL | {"loss": loss, "steps": 60, "learning_rate": 0.02})
     pixels = torch.from_numpy(make_network().prepare(data.images.read(list(range(48)))))
     same = np.arange(48)[:, None] // 6 == np.arange(48) // 6
@@ -48,11 +48,17 @@ def test_every_loss_gathers_the_classes(loss, make_dataset, make_network) -> Non
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"flip": True, "zoom": 0.1, "colour": 0.2}, {"loss": "arcface"}]
+    "options",
+    [
+        {},
+        {"flip": True, "zoom": 0.1, "colour": 0.2},
+        {"loss": "arcface"},
+        {"loss": "contrastive", "miner": "random"},
+        {"loss": "triplet", "miner": "none", "n_threads": 2, "classes_per_batch": 24},
+        {"precision": "bfloat16"},
+    ],
 )
-def test_the_same_seed_gives_the_same_weights_to_the_bit(
-    options, make_dataset, make_network
-) -> None:
+def test_the_same_seed_gives_the_same_weights_to_the_bit(options, make_data, make_network) -> None:
     """A checkpoint is addressed by what made it, so that must decide it."""
     recipe = TrainingRecipe(**SMALL | options)
     networks = [make_network(), make_network()]
@@ -61,80 +67,113 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(
     for i, network in enumerate(networks):
         torch.manual_seed(i)  # noise from outside must not matter
         np.random.seed(i)  # noqa: NPY002
-        logs.append(train(network, make_dataset(*[6] * 8), recipe))
+        logs.append(train(network, make_data(*[4] * 24), recipe))
 
     assert_same(weights(networks[0]), weights(networks[1]))
     assert logs[0].losses == logs[1].losses
 
 
-@pytest.mark.parametrize("options", [{"seed": 1}, {"colour": 0.2}, {"flip": True, "zoom": 0.2}])
-def test_another_seed_or_augmentation_gives_other_weights(
-    options, make_dataset, make_network
-) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": 1},
+        {"colour": 0.2},
+        {"flip": True, "zoom": 0.2},
+        {"backbone_rate": 0.1},
+        {"clip_norm": 1e-3},
+        {"freeze_norm": True},
+        {"warmup": 0.5},
+        {"weight_decay": 1.0},
+        {"precision": "bfloat16"},
+        {"held_out": 0.3},
+        {"miner": "none"},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_weights(options, make_data, make_network) -> None:
     """An option that does nothing would be an axis of identical points."""
     plain, other = make_network(), make_network()
 
-    plain_log = train(plain, make_dataset(*[6] * 8), TrainingRecipe(**SMALL))
-    other_log = train(other, make_dataset(*[6] * 8), TrainingRecipe(**SMALL | options))
+    train(plain, make_data(*[6] * 8), TrainingRecipe(**SMALL))
+    train(other, make_data(*[6] * 8), TrainingRecipe(**SMALL | options))
 
-    assert plain_log.losses != other_log.losses
+    assert not torch.equal(plain.head.weight, other.head.weight)
 
 
-def test_draws_of_others_and_threads_are_left_alone(make_dataset, make_network) -> None:
+def test_draws_of_others_and_threads_are_left_alone(make_data, make_network) -> None:
     """Training inside a larger program must not change what it draws or how fast it runs."""
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
     threads = torch.get_num_threads()
 
-    train(
-        make_network(), make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"n_threads": threads + 1})
-    )
+    train(make_network(), make_data(*[6] * 8), TrainingRecipe(**SMALL | {"n_threads": threads + 1}))
 
     assert torch.rand(1) == expected
     assert torch.get_num_threads() == threads
 
 
-def test_only_the_training_split_is_read_and_once(make_dataset, make_network) -> None:
+def test_only_the_training_split_is_read_and_once(make_data, make_network) -> None:
     """A model that saw the test images would win every comparison."""
-    data = make_dataset(*[20] * 8)
+    data = make_data(*[20] * 8, val=(5, 5))
 
     train(make_network(), data, TrainingRecipe(**SMALL))
 
     assert sorted(data.images.seen) == list(range(160))
 
 
-def test_a_class_with_a_single_image_is_left_out_and_counted(make_dataset, make_network) -> None:
+def test_a_class_with_a_single_image_is_left_out_and_counted(make_data, make_network) -> None:
     """It has no pair to learn from."""
-    data = make_dataset(3, 1, 3, 3, 1, 3)
+    data = make_data(3, 1, 3, 3, 1, 3)
 
     log = train(make_network(), data, TrainingRecipe(**SMALL))
 
     assert (log.n_images, log.n_classes, log.n_left_out) == (12, 4, 2)
 
 
-def test_items_with_the_same_labels_are_one_class(make_dataset, make_network) -> None:
+def test_items_with_the_same_labels_are_one_class(make_data, make_network) -> None:
     """With a fine and a coarse label each, the fine ones are learned."""
-    coarse_and_fine = [("coarse", f"fine{i // 5}") for i in range(20)] + [("x", "y")] * 5
+    coarse_and_fine = [("coarse", f"fine{i // 5}") for i in range(20)]
 
     log = train(
-        make_network(), make_dataset(*[5] * 4, labels=coarse_and_fine), TrainingRecipe(**SMALL)
+        make_network(), make_data(*[5] * 4, labels=coarse_and_fine), TrainingRecipe(**SMALL)
     )
 
     assert log.n_classes == 4
 
 
-@pytest.mark.parametrize("counts", [(6, 6, 6), (1,) * 9, ()])
-def test_too_few_classes_are_refused_with_both_numbers(counts, make_dataset, make_network) -> None:
+def test_too_few_classes_are_refused_with_both_numbers(make_data, make_network) -> None:
     """pytorch-metric-learning would stop at an assertion."""
-    n_classes = sum(count > 1 for count in counts)
-    expected = f"needs 4 classes, but the training split has {n_classes} with at least two images"
+    expected = (
+        r"needs 4 classes, but the training split has 3 .* Set classes_per_batch to 3 or less"
+    )
 
     with pytest.raises(SettingError, match=expected):
-        train(make_network(), make_dataset(*counts), TrainingRecipe(**SMALL))
+        train(make_network(), make_data(6, 6, 6), TrainingRecipe(**SMALL))
 
 
-def test_a_loss_that_is_no_number_stops_with_its_step(make_dataset, make_network) -> None:
+def test_a_single_class_is_refused_with_the_only_way_out(make_data, make_network) -> None:
+    """A smaller batch would not help: there is no negative."""
+    with pytest.raises(
+        SettingError, match=r"has 1 with at least two images\. Train on more classes"
+    ):
+        train(make_network(), make_data(6, 1), TrainingRecipe(**SMALL))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((1,) * 9, r"Each of the 9 training images of 'colours' is the only one of its class"),
+        ((), r"'colours' has no training images"),
+    ],
+)
+def test_nothing_to_learn_from_is_said(counts, message, make_data, make_network) -> None:
+    """Each with what to do."""
+    with pytest.raises(DataError, match=message + r".* Give "):
+        train(make_network(), make_data(*counts), TrainingRecipe(**SMALL))
+
+
+def test_a_loss_that_is_no_number_stops_with_its_step(make_data, make_network) -> None:
     """Without it, hours go into weights of NaN."""
     network = make_network()
 
@@ -148,16 +187,16 @@ def test_a_loss_that_is_no_number_stops_with_its_step(make_dataset, make_network
     with pytest.raises(
         SettingError, match=r"loss became nan at step 5 of 12 with learning_rate = 0\.005"
     ):
-        train(network, make_dataset(*[6] * 8), TrainingRecipe(**SMALL | {"loss": "n-pair"}))
+        train(network, make_data(*[6] * 8), TrainingRecipe(**SMALL | {"loss": "n-pair"}))
 
 
-def test_progress_tells_images_and_steps(make_dataset, make_network) -> None:
+def test_progress_tells_images_and_steps(make_data, make_network) -> None:
     """The time left is computed from it."""
     told = []
 
     log = train(
         make_network(),
-        make_dataset(*[20] * 8),
+        make_data(*[20] * 8),
         TrainingRecipe(**SMALL),
         lambda *event: told.append(event),
     )
@@ -165,43 +204,110 @@ def test_progress_tells_images_and_steps(make_dataset, make_network) -> None:
     images = [event[1:3] for event in told if event[0] == "images"]
     steps = [event[1:] for event in told if event[0] == "steps"]
     assert images == [(64, 160), (128, 160), (160, 160)]
-    assert steps == [(i + 1, 12, loss) for i, loss in enumerate(log.losses)]
+    assert steps == [(i + 1, 12, loss, "") for i, loss in enumerate(log.losses)]
 
 
-def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
-    """The last steps settle; the first ones do not tear the weights apart."""
-    from cbir_bench.training.trainer import _rate
-
-    rate = _rate(TrainingRecipe(steps=100, warmup=0.1))
-    rates = [rate(step) for step in range(101)]
-
-    assert np.argmax(rates) == 10
-    assert rates[10] == 1
-    assert 0 < rates[0] < 0.1
-    assert rates[100] == pytest.approx(0, abs=1e-9)
-    assert all(np.diff(rates[:11]) > 0)
-    assert all(np.diff(rates[10:]) < 0)
-
-
-def test_the_network_ends_in_evaluation_mode(make_dataset, make_network) -> None:
+def test_the_network_ends_in_evaluation_mode(make_data, make_network) -> None:
     """Dropout and batch statistics belong to training alone."""
     network = make_network()
 
-    train(network, make_dataset(*[6] * 8), TrainingRecipe(**SMALL))
+    train(network, make_data(*[6] * 8), TrainingRecipe(**SMALL))
 
     assert not any(module.training for module in network.modules())
 
 
 def test_images_beyond_the_memory_limit_live_in_a_file(
-    make_dataset, make_network, monkeypatch
+    make_data, make_network, monkeypatch
 ) -> None:
     """The same weights come out, whatever the data set's size."""
     from cbir_bench.training import pixels
 
     in_memory, in_file = make_network(), make_network()
-    train(in_memory, make_dataset(*[6] * 8), TrainingRecipe(**SMALL))
+    train(in_memory, make_data(*[6] * 8), TrainingRecipe(**SMALL))
     monkeypatch.setattr(pixels, "_IN_MEMORY_BYTES", 0)
 
-    train(in_file, make_dataset(*[6] * 8), TrainingRecipe(**SMALL))
+    train(in_file, make_data(*[6] * 8), TrainingRecipe(**SMALL))
 
     assert_same(weights(in_memory), weights(in_file))
+
+
+def test_random_pairs_turn_light_and_hard_ones_less_so(make_data, make_network) -> None:
+    """The classic collapse: what is drawn by lot is soon in order already, and teaches nothing."""
+    options = SMALL | {"loss": "contrastive", "steps": 120, "learning_rate": 0.02}
+    light = {}
+
+    for miner in ("random", "hard"):
+        recipe = TrainingRecipe(**options, miner=miner)
+        light[miner] = train(make_network(), make_data(*[6] * 8), recipe).light
+
+    first, last = np.mean(light["random"][:5]), np.mean(light["random"][-20:])
+    assert last > 0.9
+    assert first < last - 0.15
+    assert np.mean(light["hard"][-20:]) < last - 0.1
+
+
+def test_frozen_norms_keep_their_statistics_and_learn_their_scale(make_data, make_network) -> None:
+    """The statistics of pretrained weights are better than those of a batch of four."""
+    network, other = make_network(), make_network()
+    recipe = SMALL | {"steps": 3}
+    before = weights(network)
+
+    train(network, make_data(*[6] * 8), TrainingRecipe(**recipe, freeze_norm=True))
+    train(other, make_data(*[6] * 8), TrainingRecipe(**recipe))
+
+    after = weights(network)
+    for name in ("backbone.1.running_mean", "backbone.1.running_var"):
+        assert torch.equal(after[name], before[name])
+        assert not torch.equal(weights(other)[name], before[name])
+    assert not torch.equal(after["backbone.1.weight"], before["backbone.1.weight"])
+
+
+def test_the_backbone_learns_at_a_rate_of_its_own(make_data, make_network) -> None:
+    """AdamW's first step is as long as the rate, so the step shows the rate."""
+    network = make_network()
+    before = weights(network)
+    recipe = TrainingRecipe(
+        **SMALL | {"steps": 1, "warmup": 0, "weight_decay": 0, "backbone_rate": 0.01}
+    )
+
+    train(network, make_data(*[6] * 8), recipe)
+
+    moved = {name: abs(tensor - before[name]).max() for name, tensor in weights(network).items()}
+    assert moved["head.weight"] == pytest.approx(5e-3, rel=0.05)
+    assert moved["backbone.0.weight"] == pytest.approx(5e-5, rel=0.05)
+
+
+def test_a_rate_for_a_backbone_that_is_not_there_is_refused(make_data, make_network) -> None:
+    """It would change nothing."""
+    network = make_network()
+    network.layers = network.backbone
+    del network.backbone
+    network.features = lambda pixels: network.layers(pixels.float().mean(dim=(2, 3)) / 255)
+
+    with pytest.raises(SettingError, match=r"backbone_rate = 0\.1 does nothing"):
+        train(network, make_data(*[6] * 8), TrainingRecipe(**SMALL, backbone_rate=0.1))
+
+
+def test_bfloat16_learns_and_leaves_float32_weights(make_data, make_network) -> None:
+    """Only the forward pass is in it; the loss and what is kept are not."""
+    network = make_network()
+    recipe = TrainingRecipe(**SMALL | {"steps": 60, "learning_rate": 0.02, "precision": "bfloat16"})
+
+    log = train(network, make_data(*[6] * 8), recipe)
+
+    assert log.precision == "bfloat16"
+    assert np.mean(log.losses[-10:]) < np.mean(log.losses[:10]) - 0.05
+    assert all(t.dtype == torch.float32 for t in network.parameters())
+    assert all(torch.isfinite(t).all() for t in network.state_dict().values())
+
+
+def test_the_log_tells_what_training_did(make_data, make_network) -> None:
+    """Curves have one value for each step."""
+    log = train(make_network(), make_data(*[6] * 8, 1), TrainingRecipe(**SMALL, loss="triplet"))
+
+    assert len(log.losses) == len(log.learning_rates) == len(log.light) == log.best_step == 12
+    assert max(log.learning_rates) == 5e-3
+    assert (log.n_images, log.n_classes, log.n_left_out, log.n_held_out) == (48, 8, 1, 0)
+    assert (log.device, log.precision, log.n_resumed) == ("cpu", "float32", 0)
+    assert log.seconds > 0
+    assert log.cpu_seconds > 0
