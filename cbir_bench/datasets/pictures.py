@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +37,36 @@ SUFFIXES: Final = frozenset(
     | {".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 """What a picture's name ends with; other files are ignored."""
+MAX_PIXELS: Final = 178_956_970
+"""Larger pictures may be attacks on memory: a few kilobytes can ask for gigabytes."""
+_FORMATS: Final = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "AVIF",
+    "TIFF",
+    "JPEG2000",
+    "BMP",
+    "DIB",
+    "PPM",
+    "ICO",
+    "TGA",
+)
+"""As Pillow calls them; the last knows no mark that files begin with, and is tried when nothing else fits."""
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""By EXIF's number for how a picture lies: what Pillow has to do to it."""
+_PILLOW: Final = re.compile(r"PIL\.")
+_NO_WARNING: Final = ("ignore", None, Warning, _PILLOW, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +128,79 @@ def decode(data: bytes) -> Image:
     """Return the ``(height, width, 3)`` uint8 RGB pixels of an encoded picture, upright.
 
     The camera's orientation (EXIF) is applied; what is transparent is shown on white; 16 bits per channel
-    keep the upper 8; of an animation the first frame counts.
+    keep the upper 8; of an animation the first frame counts. Metadata that cannot be read is none.
 
     Raises:
-        UnreadableError: if it is no picture, is cut short, or has so many pixels that it may be an attack
-            on memory (Pillow's limit of 179 million).
+        UnreadableError: if it is no picture of the kinds that ``SUFFIXES`` names, is cut short, or has more
+            than ``MAX_PIXELS``; then it is not decoded.
     """
-    from PIL import Image as PILImage
-    from PIL import ImageOps
-
+    _ignore_warnings()
     try:
-        with PILImage.open(io.BytesIO(data)) as opened:
-            return _rgb(ImageOps.exif_transpose(opened))
-    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as error:
-        raise UnreadableError("it has too many pixels to be safe, make it smaller") from error
+        with _opened(data) as picture:
+            _refuse_size(*picture.size)
+            picture.load()
+            return _rgb(_upright(picture))
+    except UnreadableError:
+        raise
     except Exception as error:  # broken bytes make decoders raise nearly anything
         raise UnreadableError(_reason(error)) from error
+
+
+def _ignore_warnings() -> None:
+    """Keep Pillow from warning: what it thinks of metadata, and of sizes that are no more than large.
+
+    A filter for the time of one call would be no use, as threads share filters; so it stays, in front of
+    what there is now.
+    """
+    if _NO_WARNING not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PILLOW.pattern)
+
+
+def _opened(data: bytes) -> Any:
+    """Return a picture whose header is read, as Pillow's own ``open`` does, but for two things.
+
+    That looks for a limit on pixels which any library may have changed, and tries formats whose decoders
+    run other programs (Encapsulated PostScript).
+
+    Raises:
+        UnreadableError: if no decoder knows the bytes.
+    """
+    from PIL import Image as PILImage
+
+    PILImage.init()
+    wrong = "it is no picture" if data else "it is an empty file"
+    for name in _FORMATS:
+        if name not in PILImage.OPEN:  # Pillow was built without it
+            continue
+        make, knows = PILImage.OPEN[name]
+        known: bool | str = False
+        try:
+            known = knows(data[:16]) if knows else True
+            if isinstance(known, str):  # the same
+                wrong = known
+            elif known:
+                return make(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            wrong = f"it is a damaged or empty {name} picture" if known and knows else wrong
+    raise UnreadableError(wrong)
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(
+            f"its {width} x {height} are too many pixels to be safe, make it smaller"
+        )
+
+
+def _upright(picture: Any) -> Any:
+    """Return a decoded picture as the camera was held."""
+    from PIL import Image as PILImage
+
+    try:
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
+    except Exception:  # noqa: BLE001  broken metadata raises nearly anything, and says nothing of the pixels
+        return picture
+    return picture if turn is None else picture.transpose(PILImage.Transpose[turn])
 
 
 def _rgb(picture: Any) -> Image:
@@ -135,9 +225,5 @@ def _eight_bits(grey: Any) -> Any:
 
 def _reason(error: Exception) -> str:
     """Return what a decoder says, short enough for a list."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "it is no picture"
     said = " ".join(str(error).split()) or type(error).__name__
     return said if len(said) <= 80 else f"{said[:77]}..."

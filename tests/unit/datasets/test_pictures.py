@@ -90,17 +90,6 @@ def test_what_is_no_picture_is_refused():
         decode(b"<html>not found</html>")
 
 
-@pytest.mark.parametrize("limit", [10, 20])
-def test_a_decompression_bomb_is_refused_in_words(monkeypatch, limit):
-    """A few kilobytes may ask for gigabytes."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(UnreadableError, match="too many pixels"):
-            decode(saved(Image.new("RGB", (6, 5))))
-
-
 def test_bytes_of_any_kind_raise_nothing_else(picture):
     """A fuzzer's files must end as a sentence, never as a traceback."""
     rng = np.random.default_rng(0)
