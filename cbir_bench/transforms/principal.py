@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cbir_bench.core.arrays import Matrix
     from cbir_bench.transforms.blocks import Block
 
-_EPSILON: Final = float(np.finfo(np.float64).eps)
 _ROUNDING: Final = float(np.finfo(np.float32).eps)
 
 
@@ -121,9 +120,8 @@ def _covariance(vectors: Matrix, mean: NDArray[np.float64]) -> NDArray[np.float6
 
 def _check_variances(variances: NDArray[np.float64], dim: int, mean: NDArray[np.float64]) -> None:
     """Refuse directions that rounding alone decides: another machine would find others."""
-    of_sums = len(variances) * _EPSILON * variances[0]
-    of_values = _ROUNDING**2 * (variances[0] + np.max(mean**2))
-    rank = int(np.count_nonzero(variances > max(of_sums, of_values)))
+    noise = _ROUNDING**2 * (variances[0] + np.max(mean**2))  # float64 adds far less of its own
+    rank = int(np.count_nonzero(variances > noise))
     if dim > rank:
         raise SettingError(
             f"The transform keeps dim = {dim}, but the training vectors vary in {rank} directions: "

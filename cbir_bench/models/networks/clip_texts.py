@@ -97,10 +97,11 @@ def _tokenizer(architecture: Architecture) -> Any:
             return open_clip.get_tokenizer(architecture.name)
         settings = architecture.config["text_cfg"]
         length = settings.get("context_length", DEFAULT_CONTEXT_LENGTH)
-        more = settings.get("tokenizer_kwargs") or {}
+        more = dict(settings.get("tokenizer_kwargs") or {})
         if name := settings.get("hf_tokenizer_name"):
-            mode = settings.get("tokenizer_mode")
-            return HFTokenizer(name, context_length=length, tokenizer_mode=mode, **more)
+            if "tokenizer_mode" in settings:
+                more["tokenizer_mode"] = settings["tokenizer_mode"]
+            return HFTokenizer(name, context_length=length, **more)
         return open_clip.SimpleTokenizer(context_length=length, **more)
     except ModuleNotFoundError:
         raise

@@ -240,6 +240,17 @@ def test_a_file_that_would_run_code_is_refused(context, tmp_path, legacy):
     assert not mark.exists()
 
 
+def test_an_archive_of_torchscript_is_refused(context, tmp_path):
+    """OpenAI's first files: torch would run what is in them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "script.pt")
+        model = OpenClipModel(model="tiny_clip.json", weights="script.pt")
+
+        with pytest.raises(DataError, match="cannot be read safely"):
+            model.embedder(context, Learned())
+
+
 def test_a_truncated_file_is_refused(context, tmp_path):
     """A download that broke off."""
     model, _ = trained(context, tmp_path)
@@ -503,12 +514,14 @@ def test_bfloat16_is_near(context):
 
     for one, other in (images, texts):
         assert other.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(other, axis=1), 1, atol=1e-6)
         assert 0 < np.abs(one - other).max() < 0.05
 
 
 def test_weights_are_told_apart(context, tmp_path):
     """What was frozen with others is not found."""
     trained(context, tmp_path)
+    save_file({"other": torch.ones(1)}, tmp_path / "other.safetensors")
     wider = described(tmp_path, {**CONFIG, "embed_dim": 25}, "wider.json")
     models = [
         OpenClipModel(),
@@ -517,6 +530,7 @@ def test_weights_are_told_apart(context, tmp_path):
         OpenClipModel(weights="hub:b"),
         OpenClipModel(model="ViT-L-14", weights="hub:a"),
         OpenClipModel(weights="weights.safetensors"),
+        OpenClipModel(weights="other.safetensors"),
         OpenClipModel(model="tiny_clip.json"),
         OpenClipModel(model=wider),
     ]
@@ -536,6 +550,13 @@ def test_everybody_elses_random_numbers_go_on(context):
     OpenClipModel(model="tiny_clip.json").embedder(context, Learned())
 
     torch.testing.assert_close(torch.rand(4), expected, rtol=0, atol=0)
+
+
+def test_nothing_is_dropped_by_chance(context):
+    """Neither tower is in training mode: some of them drop what they see, or look at the batch."""
+    network = clip.make_clip(OpenClipModel(model="tiny_clip.json"), context).network
+
+    assert not any(layer.training for layer in network.modules())
 
 
 def test_it_takes_texts_and_no_training(context):

@@ -82,6 +82,11 @@ def test_separators_can_be_kept():
     assert actual.query_texts == ("T-shirt, worn", "long sleeve, worn")
 
 
+def test_other_braces_of_a_template_stay():
+    """They are words like others."""
+    assert truth_of(dataset(["a"]), template="{x} {}").query_texts == ("{x} a",)
+
+
 def test_classes_that_read_the_same_are_one_query():
     """Two equal texts with different right answers could not both be right."""
     actual = truth_of(dataset(["a_b", "a-b", "c", ("a_b", "a-b")]))

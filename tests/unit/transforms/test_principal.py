@@ -123,6 +123,18 @@ def test_memory_does_not_grow_with_the_number_of_vectors(tmp_path, monkeypatch):
     assert actual < 4 << 20  # as float64, the vectors take 25 MB
 
 
+def test_few_long_vectors_need_no_covariance():
+    """That of 20,000 dimensions takes 3 GB."""
+    given = np.random.default_rng(0).standard_normal((4, 20_000)).astype(np.float32)
+
+    tracemalloc.start()
+    principal_directions(given, 3)
+    actual = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert actual < 10 << 20
+
+
 def test_threads_change_nothing():
     """Laptops and servers have to agree on what was measured."""
     given = vectors(2000, 160)
@@ -189,6 +201,12 @@ def test_directions_with_variance_are_not(n):
     assert actual.variances.min() > 0.01
 
 
+def test_a_far_mean_rounds_more_away():
+    """Float32 keeps 24 bits of the whole number, not of its distance from the mean."""
+    with pytest.raises(SettingError, match="vary in 6 directions"):
+        principal_directions(flat(500, 20, rank=6) + np.float32(3000), 7)
+
+
 def test_small_variances_are_variances():
     """A millionth of the largest deviation is far above what float32 rounds away."""
     draw = np.random.default_rng(0)
@@ -207,9 +225,10 @@ def test_equal_vectors_have_no_directions():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("n", [100, 5])
-def test_nan_is_refused_with_its_row(n, bad):
+def test_nan_is_refused_with_its_row(n, bad, monkeypatch):
     """One would make every direction NaN."""
     given = vectors(n, 12)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 8 * 12 * 2)
     given[3, 5] = bad
 
     with pytest.raises(InvalidArrayError, match="Row 3 of the training vectors"):
