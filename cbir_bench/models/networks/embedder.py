@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import torch
 
 from cbir_bench.core.errors import SettingError
+from cbir_bench.models.networks.folding import folded
 from cbir_bench.models.networks.heads import unit
 from cbir_bench.models.preparation import Preparation, Pyramid
 
@@ -32,7 +33,8 @@ class NetworkEmbedder:
     """A network with its weights in place, moved to where it runs.
 
     Args:
-        network: is moved to its ``device`` and set to evaluation.
+        network: gives vectors of pixels; it is moved to its ``device`` and set to evaluation. Vectors are
+            computed by a copy of it whose batch norms are folded.
         sizes: how images are prepared; the vectors of several sizes are added up, each of length 1, and
             scaled to length 1 again (Radenovic, Tolias and Chum, TPAMI 2019, section 5.2).
         flip: whether the vectors of the mirrored images are added, too.
@@ -55,6 +57,7 @@ class NetworkEmbedder:
                 'precision = "float16" needs a CUDA device. Set it to "float32" or "bfloat16".'
             )
         self.network = network.to(device=network.device, memory_format=torch.channels_last).eval()
+        self._ready = folded(self.network, sizes[0].size)
         self.dim = network.dim
         self.prepare = sizes[0] if len(sizes) == 1 else Pyramid(sizes)
         self._flip = flip
@@ -80,7 +83,7 @@ class NetworkEmbedder:
         sizes = batch if isinstance(batch, tuple) else (batch,)
         device, dtype = self.network.device, self._dtype
         with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype is not None):
-            versions = [self.network(one) for pixels in sizes for one in self._versions(pixels)]
+            versions = [self._ready(one) for pixels in sizes for one in self._versions(pixels)]
             vectors = versions[0] if len(versions) == 1 else unit(torch.stack(versions).sum(dim=0))
             return _Computing.of(vectors)
 
