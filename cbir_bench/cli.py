@@ -354,12 +354,13 @@ def report(run: Path, out: Path | None, metric: str | None) -> None:
 @click.option(
     "--embeddings",
     metavar="FILE",
-    help="Vectors of the base: npy, npz (FILE.npz:KEY), parquet or csv.",
+    help="Vectors of the base: npy, npz (FILE.npz:KEY), safetensors, parquet or csv.",
 )
 @click.option(
     "--labels",
     metavar="FILE",
-    help="Their labels, in the same order or with ids: npy, npz, parquet or csv.",
+    help="Their labels, in the same order or with ids: npy, npz, parquet or csv. [default: those in "
+    "the file of embeddings]",
 )
 @click.option("--queries", metavar="FILE", help="Vectors of queries apart from the base.")
 @click.option("--query-labels", metavar="FILE", help="Labels of the queries.")

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbir_bench.core.errors import DataError
-from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, as_numbers
-from cbir_bench.files.reading import read_columns
+from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, Columns, as_numbers
+from cbir_bench.files.reading import (
+    beside,
+    ending,
+    located,
+    read_columns,
+    read_item_columns,
+)
 from cbir_bench.scoring.labels import as_labels
 
 if TYPE_CHECKING:
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cbir_bench.files.columns import Columns
     from cbir_bench.scoring.labels import Marks
 
 _NOT_LABELS = (ID, CAMERA, GROUP)
@@ -69,21 +74,28 @@ class Items:
 
 
 def read_items(
-    path: str, label_columns: Sequence[str], separator: str = "", cameras: str = ""
+    path: str,
+    label_columns: Sequence[str],
+    separator: str = "",
+    cameras: str = "",
+    *,
+    embeddings: str = "",
 ) -> Items:
     """Return the items of a file.
 
     Args:
-        path: of an array of labels, or of a table.
+        path: of an array of labels, or of a table; empty to take the labels beside the vectors in
+            ``embeddings``.
         label_columns: which columns are labels; by default ``label``, or the only one that can be.
         separator: what stands between several labels in one cell of text; empty: one label each.
         cameras: path of an array of cameras, or of a table with a column ``camera``; by default the
             table's own column, if it has one.
+        embeddings: path of vectors; only read where ``path`` is empty.
 
     Raises:
         DataError, InvalidArrayError: if the file cannot be read, or does not have what is asked for.
     """
-    columns = read_columns(path)
+    columns = read_columns(path) if path else _beside_vectors(embeddings, label_columns)
     own = columns.columns
     return Items(
         labels={
@@ -93,6 +105,24 @@ def read_items(
         cameras=_cameras(cameras, len(next(iter(own.values())))) if cameras else own.get(CAMERA),
         groups=own.get(GROUP),
     )
+
+
+def _beside_vectors(path: str, label_columns: Sequence[str]) -> Columns:
+    """Return what a file of vectors says of its items.
+
+    Raises:
+        DataError: if it has no labels.
+    """
+    place, _ = located(path)
+    alone = ending(place) == ".npy" and beside(place) is None
+    columns = Columns(file=path, columns={}) if alone else read_item_columns(path)
+    missing = [name for name in label_columns or [LABEL] if name not in columns.columns]
+    if missing:
+        raise DataError(
+            f"{path} has no {missing[0]!r} beside its vectors, so nothing tells what is relevant. "
+            "Give --labels, or --query-labels for queries."
+        )
+    return columns
 
 
 def in_order_of(items: Items, columns: Columns, path: str) -> Items:

@@ -160,14 +160,16 @@ def load_items(options: Options) -> tuple[Items, Items | None]:
         options.label_column,
         options.label_separator or "",
         options.cameras or "",
+        embeddings=options.embeddings or "",
     )
-    if not options.query_labels:
+    if not (options.query_labels or options.queries):
         return base, None
     queries = read_items(
-        options.query_labels,
+        options.query_labels or "",
         options.label_column or tuple(base.labels),
         options.label_separator or "",
         options.query_cameras or "",
+        embeddings=options.queries or "",
     )
     return base, queries
 

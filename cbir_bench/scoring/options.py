@@ -96,11 +96,8 @@ class Options:
             raise SettingError(
                 "--qrels and --query-labels exclude each other. Leave one of them out."
             )
-        if self.kind == "embeddings" and not self.labels:
-            raise SettingError("--embeddings need --labels to tell what is relevant. Give both.")
-        if self.kind == "embeddings" and bool(self.queries) != bool(self.query_labels):
-            given, missing = ("queries", "query_labels")[:: 1 if self.queries else -1]
-            raise SettingError(f"{flag(given)} needs {flag(missing)}. Give both.")
+        if self.kind == "embeddings" and self.query_labels and not self.queries:
+            raise SettingError("--query-labels needs --queries. Give both.")
 
     def _check_protocol(self) -> None:
         if self.protocol == "full-base" and self.queries:
@@ -109,9 +106,7 @@ class Options:
                 "Leave one of them out."
             )
         if self.protocol == "query-set" and not self.queries:
-            raise SettingError(
-                "--protocol query-set needs --queries and --query-labels. Give them, or use full-base."
-            )
+            raise SettingError("--protocol query-set needs --queries. Give them, or use full-base.")
 
 
 def flag(option: str) -> str:
@@ -133,17 +128,19 @@ _REFUSED: Final[dict[Kind, frozenset[str]]] = {
     "revisited": frozenset({*_OF_LABELS.split(), "qrels", "n_base"}),
     "run": frozenset(_OF_VECTORS.split()),
 }
+_LABELLED: Final = ("labels", "embeddings")
+"""A file of embeddings may bring labels of its own."""
 _NEEDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("revisited", ("queries",)),
     ("difficulty", ("revisited",)),
     ("distractors", ("revisited",)),
-    ("label_column", ("labels",)),
-    ("label_separator", ("labels",)),
-    ("query_labels", ("labels",)),
-    ("cameras", ("labels",)),
-    ("query_cameras", ("query_labels",)),
-    ("graded", ("labels",)),
-    ("same_camera", ("labels",)),
+    ("label_column", _LABELLED),
+    ("label_separator", _LABELLED),
+    ("query_labels", _LABELLED),
+    ("cameras", _LABELLED),
+    ("query_cameras", ("query_labels", "queries")),
+    ("graded", _LABELLED),
+    ("same_camera", _LABELLED),
     ("duplicate_threshold", ("near_duplicates",)),
     ("n_base", ("qrels",)),
     ("curves", ("json",)),

@@ -429,8 +429,11 @@ def test_a_sample_of_queries_is_the_same_for_the_same_seed(place):
     ("arguments", "words"),
     [
         ((), ["--embeddings", "--run"]),
-        (("--embeddings", "E.npy"), ["--labels"]),
-        ((*FULL_BASE, "--queries", "Q.npy"), ["--queries needs --query-labels"]),
+        (("--embeddings", "E.npy"), ["E.npy has no 'label' beside its vectors", "--labels"]),
+        (
+            (*FULL_BASE, "--queries", "Q.npy"),
+            ["Q.npy has no 'label' beside its vectors", "--query-labels"],
+        ),
         ((*FULL_BASE, "--query-labels", "q.npy"), ["--query-labels needs --queries"]),
         ((*FULL_BASE, "--protocol", "query-set"), ["query-set needs --queries"]),
         ((*QUERY_SET, "--protocol", "full-base"), ["--queries", "too many"]),
