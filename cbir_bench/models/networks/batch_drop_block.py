@@ -43,7 +43,7 @@ class BatchDropBlock(nn.Module):
             raise SettingError(
                 f"drop_height = {drop_height} and drop_width = {drop_width} drop {n_dropped} of the "
                 f"{rows * columns} positions of a map of {rows} x {columns}. Change them, or get a larger "
-                "map by a smaller output_stride or a larger image_size"
+                "map by a smaller output_stride or a larger image_size."
             )
         self.global_reduction = _reduction(channels, global_dim)
         self.block = _bottleneck(channels)

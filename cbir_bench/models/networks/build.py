@@ -114,7 +114,7 @@ def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, 
     base = network.prepare
     step = _patch_side(network.backbone) if _needs_several_sizes(model) else 1
     sizes = [max(1, round(base.size * scale / step)) * step for scale in model.scale_factors]
-    for size in sizes:
+    for size in {*sizes} - {base.size}:
         try:
             network.shape_at(size)
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -234,14 +234,14 @@ def _size(model: TimmModel, config: dict[str, Any]) -> int:
 def _preparation(model: TimmModel, config: dict[str, Any]) -> Preparation:
     """Return timm's own resizing and cropping, or the whole image where that is wanted."""
     whole = model.shows_whole_image
+    mode = "squash" if whole else config["crop_mode"]
+    mean = tuple(round(255 * channel) for channel in config["mean"])
     return Preparation(
         size=_size(model, config),
         crop_share=1.0 if whole else config["crop_pct"],
-        mode="squash" if whole else config["crop_mode"],
+        mode=mode,
         interpolation=config["interpolation"],
-        fill=tuple(round(255 * channel) for channel in config["mean"])
-        if config["crop_mode"] == "border"
-        else (0, 0, 0),
+        fill=mean if mode == "border" else (0, 0, 0),
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
+from cbir_bench.core.component import setting_of
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.model import Learned
@@ -108,6 +109,24 @@ def test_a_backbone_without_class_token_says_so(backbone) -> None:
     """The first patch or a register in its place would still give numbers."""
     with pytest.raises(SettingError, match=r'no class token, so pooling = "cls"'):
         TimmModel(backbone=backbone, pooling="cls").network(CONTEXT)
+
+
+def test_options_that_came_later_change_no_key() -> None:
+    """Vectors and checkpoints made before they came are still found."""
+    setting = setting_of("timm", TimmModel(backbone="test_vit", pooling="gem"))
+
+    assert sorted(setting.values) == [
+        "backbone",
+        "device",
+        "embedding_dim",
+        "framing",
+        "gem_p",
+        "image_size",
+        "output_stride",
+        "pooling",
+        "seed",
+        "weights",
+    ]
 
 
 def test_the_small_transformer_has_about_0_7_million_parameters() -> None:
