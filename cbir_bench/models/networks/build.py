@@ -234,7 +234,7 @@ def _size(model: TimmModel, config: dict[str, Any]) -> int:
 def _preparation(model: TimmModel, config: dict[str, Any]) -> Preparation:
     """Return timm's own resizing and cropping, or the whole image where that is wanted."""
     whole = model.shows_whole_image
-    mode = "squash" if whole else config["crop_mode"]
+    mode: Any = "squash" if whole else config["crop_mode"]
     mean = tuple(round(255 * channel) for channel in config["mean"])
     return Preparation(
         size=_size(model, config),
