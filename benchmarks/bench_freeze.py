@@ -1,110 +1,233 @@
 """How much of the bare forward pass's throughput freezing keeps, on the same images in the same run.
 
-    python benchmarks/bench_freeze.py [--backbone NAME] [--image-size N] [--batch-size N] ...
+    python benchmarks/bench_freeze.py [--images products|photos] [--backbone NAME] [--image-size N] ...
 
-Each round times, in CPU seconds of the whole process and in wall seconds:
+The bare forward pass is the network alone on prepared tensors, timed at several batch sizes; the best one
+is used for all that follows. Each round then times, in wall seconds and in CPU seconds of this process
+and its readers:
 
-- bare: the network alone on prepared tensors, in batches,
-- memory: ``freeze`` on images that are in memory already,
-- draw: ``freeze`` on images that are drawn (decoded) when read.
+- bare: the network alone,
+- prepared: ``freeze`` to disk, of images that are in memory as the network takes them,
+- threads: ``freeze`` to disk with decoding, by threads,
+- processes: the same by processes, once they have started (starting costs a second or two, once).
 
-Printed are medians over rounds of the ratio within a round, so that a busy machine cancels out.
-A ratio of 1.00 means that freezing costs nothing beyond the network itself.
+Printed are medians over rounds of the ratio to ``bare`` within a round, so that a busy machine cancels out.
+Where decoding and the network share the cores, no program can do better than the line "if the cores are
+never idle": as much work as there is, divided by the cores there are.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import resource
+import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from cbir_bench.core.dataset import DataContext, Split
 from cbir_bench.core.model import Learned
+from cbir_bench.datasets.csv_table import CsvTable
 from cbir_bench.datasets.products import Products
 from cbir_bench.embeddings.freeze import freeze
+from cbir_bench.embeddings.readers import Readers
+from cbir_bench.embeddings.store import EmbeddingStore
 from cbir_bench.models.timm_backbone import TimmModel
+
+BATCH_SIZES = (8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
-class InMemory:
-    """Images that cost nothing to read."""
-
-    images: list
+class Rows:
+    """Images that cost nothing to read: their own numbers."""
 
     def read(self, rows):
-        return [self.images[row] for row in rows]
+        return [np.array([row]) for row in rows]
+
+
+class Prepared:
+    """A model whose images are prepared already, as one array."""
+
+    def __init__(self, embedder, pixels):
+        self.embedder, self.pixels, self.dim = embedder, pixels, embedder.dim
+
+    def prepare(self, images):
+        first = int(images[0][0])
+        return self.pixels[first : first + len(images)]
+
+    def embed(self, batches):
+        return self.embedder.embed(batches)
+
+
+class Seconds(NamedTuple):
+    """What a piece of work took: on the clock, and of all cores."""
+
+    wall: float
+    cpu: float
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", choices=["products", "photos"], default="products")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("CBIR_BENCH_TEST_DATA"),
+        help="holds grocery160.zip",
+    )
     parser.add_argument("--backbone", default="test_resnet")
-    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--image-size", type=int, default=0)
     parser.add_argument("--output-stride", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--n-images", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--readers", type=int, default=None)
     parser.add_argument("--n-threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     return parser.parse_args()
 
 
-def timed(work):
+def opened(chosen):
+    """Return the data set, or say why there is none."""
+    context = DataContext(folders=(chosen.data or Path(),), cache=Path(tempfile.gettempdir()))
+    if chosen.images == "products":
+        n_classes = -(-chosen.n_images // 8)
+        size = chosen.image_size or 64
+        return Products(n_train_classes=0, n_test_classes=n_classes, n_views=8, size=size).open(
+            context
+        )
+    if chosen.data is None or not (chosen.data / "grocery160.zip").is_file():
+        raise SystemExit(
+            "No photos: give --data FOLDER or CBIR_BENCH_TEST_DATA, with grocery160.zip in it."
+        )
+    table = CsvTable(
+        root="grocery160.zip",
+        table="grocery/test.txt",
+        header="no",
+        path_column="1",
+        label_column="2",
+    )
+    return table.open(context)
+
+
+def synchronised():
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def cpu_seconds():
+    own, children = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def timed(work, *arguments):
+    synchronised()
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    work(*arguments)
+    synchronised()
+    return Seconds(time.perf_counter() - wall, cpu_seconds() - cpu)
+
+
+def bare(embedder, pixels, batch_size):
+    network = embedder.network
+    with torch.inference_mode():
+        for batch in torch.from_numpy(pixels).split(batch_size):
+            network(batch.to(network.device)).cpu()
+
+
+def best_batch_size(embedder, pixels):
+    """Return the batch size at which the network alone is fastest."""
+    sizes = [size for size in BATCH_SIZES if size <= len(pixels)]
+    for size in sizes:
+        bare(embedder, pixels[: 2 * size], size)
+    found = {
+        size: median(timed(bare, embedder, pixels, size).wall for _ in range(3)) for size in sizes
+    }
+    return min(found, key=found.get)
+
+
+def frozen(data, embedder, rows, batch_size, readers):
+    with tempfile.TemporaryDirectory() as folder:
+        store = EmbeddingStore(Path(folder))
+        freeze(store, "key", data, embedder, rows, {}, batch_size=batch_size, readers=readers)
+
+
+def decoded(data, embedder, rows, batch_size, readers):
+    """Read and prepare all images, and embed none."""
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    with closing(readers.prepared(data, embedder.prepare, batches)) as images:
+        for _ in images:
+            pass
+
+
+def started(data, embedder, rows, batch_size, readers):
+    """Start readers and end them, with one batch between."""
+    decoded(data, embedder, rows[:batch_size], batch_size, readers)
 
 
 def main():
     chosen = options()
     torch.set_num_threads(chosen.n_threads)
-    context = DataContext(folders=(), cache=Path())
-    n_classes = -(-chosen.n_images // 8)
-    drawn = Products(n_train_classes=0, n_test_classes=n_classes, n_views=8, size=chosen.image_size)
-    data = drawn.open(context)
+    data = opened(chosen)
     rows = data.rows(Split.TEST)[: chosen.n_images]
-    held = replace(data, images=InMemory(data.images.read(range(len(data)))))
-    embedder = TimmModel(
+    model = TimmModel(
         backbone=chosen.backbone,
         image_size=chosen.image_size,
         output_stride=chosen.output_stride,
         device=chosen.device,
-    ).embedder(context, Learned())
-    pixels = torch.from_numpy(embedder.network.prepare(held.images.read(rows.tolist())))
-
-    def bare():
-        with torch.inference_mode():
-            for batch in pixels.split(chosen.batch_size):
-                embedder.network(batch.to(embedder.network.device)).cpu()
-
+    )
+    embedder = model.embedder(DataContext(folders=(), cache=Path()), Learned())
+    pixels = embedder.prepare(data.images.read(rows.tolist()))
+    batch_size = best_batch_size(embedder, pixels)
+    threads, processes = (Readers(n=chosen.readers, kind=kind) for kind in ("threads", "processes"))
+    held = replace(data, images=Rows())
+    places = np.arange(len(rows))
     works = {
-        "bare": bare,
-        "memory": lambda: freeze(held, embedder, rows, batch_size=chosen.batch_size),
-        "draw": lambda: freeze(data, embedder, rows, batch_size=chosen.batch_size),
+        "bare": lambda: bare(embedder, pixels, batch_size),
+        "prepared": lambda: frozen(held, Prepared(embedder, pixels), places, batch_size, threads),
+        "threads": lambda: frozen(data, embedder, rows, batch_size, threads),
+        "processes": lambda: frozen(data, embedder, rows, batch_size, processes),
+        "decode": lambda: decoded(data, embedder, rows, batch_size, Readers(n=1)),
+        "start": lambda: started(data, embedder, rows, batch_size, processes),
     }
     for work in works.values():
         work()
     rounds = [{name: timed(work) for name, work in works.items()} for _ in range(chosen.rounds)]
-    bare_wall, bare_cpu = (median(r["bare"][i] for r in rounds) for i in (0, 1))
+    report(chosen, embedder, batch_size, rounds, len(rows))
+
+
+def report(chosen, embedder, batch_size, rounds, n):
+    def typical(name):
+        return Seconds(*(median(one[name][i] for one in rounds) for i in (0, 1)))
+
+    cores = len(os.sched_getaffinity(0))
+    network, decoding, start = typical("bare"), typical("decode"), typical("start")
     print(
-        f"{chosen.backbone} {chosen.image_size} px, batch {chosen.batch_size}, {len(rows)} images, "
-        f"{chosen.n_threads} threads, {embedder.network.device}: bare forward pass "
-        f"{len(rows) / bare_wall:,.0f} images/s, {len(rows) / bare_cpu:,.0f} images/CPU s"
+        f"{chosen.images}, {chosen.backbone} on {embedder.network.device}, {n} images, "
+        f"{chosen.n_threads} threads of torch, {cores} cores, batch {batch_size}\n"
+        f"bare forward pass {n / network.wall:,.0f} images/s, {1e3 * network.cpu / n:.2f} CPU ms each; "
+        f"reading and preparing {1e3 * decoding.cpu / n:.2f} CPU ms each; "
+        f"processes start in {start.wall:.1f} s"
     )
-    for name in ("memory", "draw"):
-        wall, cpu = (np.array([r["bare"][i] / r[name][i] for r in rounds]) for i in (0, 1))
+    for name in ("prepared", "threads", "processes"):
+        lost = start.wall if name == "processes" else 0.0
+        ratios = [one["bare"].wall / (one[name].wall - lost) for one in rounds]
+        work = median(one[name].cpu for one in rounds)
         print(
-            f"freeze, {name:6}: {median(wall):.3f} of the bare throughput by wall time "
-            f"({wall.min():.3f} to {wall.max():.3f}), {median(cpu):.3f} by CPU time"
+            f"freeze, {name:9}: {median(ratios):.3f} of the bare throughput ({min(ratios):.3f} to "
+            f"{max(ratios):.3f}); {1e3 * work / n:.2f} CPU ms each"
         )
+    if embedder.network.device == "cpu":
+        bound = min(1.0, network.wall * cores / (network.cpu + decoding.cpu))
+        print(f"if the cores are never idle, decoding included: at most {bound:.3f}")
 
 
 if __name__ == "__main__":

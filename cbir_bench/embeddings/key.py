@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EMBEDDING_VERSION: Final = 1
+EMBEDDING_VERSION: Final = 2
 """Part of every key; raised when the same settings would give other vectors than before."""
 
 

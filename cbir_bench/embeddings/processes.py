@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import io
-import multiprocessing
+import mmap
 import os
 import pickle
 import queue
 import signal
 import socket
-import struct
-import threading
+import subprocess
+import sys
 from contextlib import suppress
-from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import DataError, SettingError
-from cbir_bench.embeddings.readers import ReadingError, prepare_rows
+from cbir_bench.embeddings.messages import receive, send
+from cbir_bench.embeddings.reader_process import NO_ROW, PROGRAM, ROW, Failed
+from cbir_bench.embeddings.readers import ReadingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ctypes import c_longlong
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Image
     from cbir_bench.core.dataset import Dataset
     from cbir_bench.core.training_data import TrainingData
 
-_NONE: Final = -1
-_LENGTH: Final = struct.Struct("<Q")
+_ONE_THREAD: Final = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+"""There is a process for each core."""
 
 
 class ReaderProcesses:
     """Processes that prepare batches; they end with this process, however it ends.
 
-    They are spawned, not forked: a copy of a process that has threads may lock up.
+    They are fresh ones, not copies: a copy of a process that has threads may lock up.
 
     Args:
         n: how many.
@@ -46,6 +46,7 @@ class ReaderProcesses:
 
     Raises:
         SettingError: if the source of images or ``prepare`` cannot be sent to another process.
+        DataError: if no process can be started.
     """
 
     def __init__(
@@ -59,10 +60,20 @@ class ReaderProcesses:
                 f"The images of {items.name!r} or the model's preparation cannot be sent to other processes: "
                 f"{error}. Choose threads as readers."
             ) from error
-        self._readers = [_Reader(work) for _ in range(n)]
+        self._readers: list[_Reader] = []
         self._idle: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
-        for reader in self._readers:
-            self._idle.put(reader)
+        try:
+            for _ in range(n):
+                self._readers.append(_Reader(work))
+                self._idle.put(self._readers[-1])
+        except OSError as error:
+            self.stop()
+            raise DataError(
+                f"A reader of {items.name!r} cannot be started: {error.strerror}. Use fewer readers."
+            ) from error
+        except BaseException:
+            self.stop()
+            raise
 
     def prepared(self, rows: NDArray[np.int64]) -> Any:
         """Return what ``prepare`` makes of the images of a batch.
@@ -92,7 +103,7 @@ class ReaderProcesses:
         """Return a sentence on a process that is no more."""
         row, how = reader.row, reader.how_it_ended()
         doing = (
-            f"it read the image {self._items.ids[row]!r}" if row != _NONE else "it read no image"
+            f"it read the image {self._items.ids[row]!r}" if row != NO_ROW else "it read no image"
         )
         return DataError(
             f"A reader of {self._items.name!r} ended ({how}) while {doing}. If memory ran out, use fewer "
@@ -104,24 +115,27 @@ class _Reader:
     """One process, at this end."""
 
     def __init__(self, work: bytes) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._row: c_longlong = context.RawValue("q", _NONE)
+        memory = os.memfd_create("row")
         self._socket, other = socket.socketpair()
-        self._process = context.Process(
-            target=_serve, args=(other, work, self._row), name="reader", daemon=True
-        )
         # Children inherit what is blocked: an interrupt from the keyboard is this process's affair.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._process.start()
+            os.ftruncate(memory, ROW.size)
+            self._row = mmap.mmap(memory, ROW.size)
+            ROW.pack_into(self._row, 0, NO_ROW)
+            self._process = _start(other.fileno(), memory)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(memory)
             other.close()
+        with suppress(OSError):  # it has ended already, which the first batch will tell
+            send(self._socket, (sys.path, work))
 
     @property
     def row(self) -> int:
-        """The row of the image that is being read; below 0 if none is."""
-        return self._row.value
+        """The row of the image that is being read; ``NO_ROW`` if none is."""
+        row: int = ROW.unpack_from(self._row)[0]
+        return row
 
     def prepared(self, rows: NDArray[np.int64]) -> Any:
         """Return a batch.
@@ -130,124 +144,31 @@ class _Reader:
             CbirBenchError, ReadingError, ImportError, MemoryError: what happened in the process.
             OSError, EOFError: if it is no more.
         """
-        _send(self._socket, rows)
-        answer = _receive(self._socket)
-        if isinstance(answer, _Failed):
+        send(self._socket, rows)
+        answer = receive(self._socket)
+        if isinstance(answer, Failed):
             raise answer.error()
         return answer
 
     def how_it_ended(self) -> str:
         """Return the exit code, or the name of the signal, of a process that closed its connection."""
-        self._process.join(1)
-        code = self._process.exitcode
-        if code is None:
+        try:
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:
             return "it does not answer"
         return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
     def stop(self) -> None:
         """End the process; a thread that waits for it gets an EOFError."""
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._socket.close()
 
 
-class _Failed(NamedTuple):
-    """An error on its way here, as the parts that it is made of."""
-
-    kind: type[Exception]
-    arguments: tuple[Any, ...]
-
-    def error(self) -> Exception:
-        """Return it, whatever its own constructor takes."""
-        made = self.kind.__new__(self.kind)
-        if isinstance(made, ReadingError):
-            made.__init__(*self.arguments)  # type: ignore[misc]
-        else:
-            made.args = self.arguments
-        if isinstance(made, ImportError):
-            made.name = self.arguments[1]
-        return made
-
-
-def _failed(error: Exception) -> _Failed:
-    if isinstance(error, ImportError):
-        return _Failed(type(error), (str(error), error.name))
-    return _Failed(type(error), error.args)
-
-
-def _serve(connection: socket.socket, work: bytes, row: c_longlong) -> None:
-    """Prepare batches until nobody asks for more: what a reader process does."""
-    from threadpoolctl import threadpool_limits
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    source, prepare = pickle.loads(work)  # noqa: S301  from our own parent
-
-    def looking(at: int) -> None:
-        row.value = at
-
-    with threadpool_limits(1), suppress(EOFError, OSError):
-        while True:
-            rows = _receive(connection)
-            try:
-                answer = prepare_rows(source, prepare, rows, looking)
-            except Exception as error:  # noqa: BLE001  raised where it was asked for
-                answer = _failed(error)
-            looking(_NONE)
-            _send(connection, answer)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent does, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-class _Pickler(pickle.Pickler):
-    """Leaves the numbers of arrays where they are, in whatever order of axes they lie in memory."""
-
-    def reducer_override(self, value: Any) -> Any:
-        """Send an array with its axes in another order as one in their order, and turn it back there."""
-        if type(value) is not np.ndarray or value.flags.forc:
-            return NotImplemented
-        order = np.argsort([-stride for stride in value.strides], kind="stable")
-        packed = value.transpose(order)
-        if not packed.flags.c_contiguous:
-            return NotImplemented
-        return np.transpose, (packed, np.argsort(order))
-
-
-def _send(connection: socket.socket, value: Any) -> None:
-    """Send a value; its arrays go from memory to memory without a copy in between."""
-    head, arrays = io.BytesIO(), list[pickle.PickleBuffer]()
-    _Pickler(head, 5, buffer_callback=arrays.append).dump(value)
-    parts = [head.getbuffer(), *(array.raw() for array in arrays)]
-    lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
-    connection.sendall(_LENGTH.pack(len(parts)) + lengths)
-    for part in parts:
-        connection.sendall(part)
-
-
-def _receive(connection: socket.socket) -> Any:
-    """Return what ``_send`` sent at the other end.
-
-    Raises:
-        EOFError: if the other end is closed.
-        OSError: if the connection broke.
-    """
-    (n_parts,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
-    lengths = _LENGTH.iter_unpack(_exactly(connection, n_parts * _LENGTH.size))
-    head, *arrays = [_exactly(connection, length) for (length,) in lengths]
-    return pickle.loads(head, buffers=arrays)  # noqa: S301  from our own child or parent
-
-
-def _exactly(connection: socket.socket, n_bytes: int) -> bytearray:
-    content = bytearray(n_bytes)
-    left = memoryview(content)
-    while left:
-        n_got = connection.recv_into(left)
-        if not n_got:
-            raise EOFError
-        left = left[n_got:]
-    return content
+def _start(connection: int, memory: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  our own interpreter and program
+        [sys.executable, "-P", "-c", PROGRAM, str(connection), str(memory)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[connection, memory],
+        env={**os.environ, **_ONE_THREAD},
+    )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["threads", "processes"]
 _KINDS: Final = get_args(Kind)
+_KEPT_BYTES: Final = 1 << 26
+"""Of decoded images that a reader keeps for a second look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +62,7 @@ class Readers:
     ) -> Generator[Any]:
         """Yield what ``prepare`` makes of the images of each batch, in order.
 
-        A few batches for each reader are read ahead, and each reader holds one image as it was decoded:
+        A few batches for each reader are read ahead, and each reader holds few images as they were decoded:
         memory stays bounded whatever the number of images and their size. Close the iterator to end
         the readers.
 
@@ -136,12 +138,18 @@ def prepare_rows(
 
 
 class _Images(Sequence["Image"]):
-    """The images of some rows, each read when it is looked at, so that one at a time is in memory."""
+    """The images of some rows, each read when it is first looked at.
+
+    Those that have been read are kept for a second look as long as they are small; so a batch of large
+    photos is never in memory together, unless somebody keeps it.
+    """
 
     def __init__(
         self, source: ImageSource, rows: list[int], looking: Callable[[int], None]
     ) -> None:
         self._source, self._rows, self._looking = source, rows, looking
+        self._kept: dict[int, Image] = {}
+        self._room = _KEPT_BYTES
         self.row = rows[0] if rows else -1
 
     def __len__(self) -> int:
@@ -160,9 +168,15 @@ class _Images(Sequence["Image"]):
         return map(self._read, self._rows)
 
     def _read(self, row: int) -> Image:
+        if row in self._kept:
+            return self._kept[row]
         self.row = row
         self._looking(row)
-        return self._source.read([row])[0]
+        image = self._source.read([row])[0]
+        if image.nbytes <= self._room:
+            self._kept[row] = image
+            self._room -= image.nbytes
+        return image
 
 
 def _nobody_asks(row: int) -> None:

@@ -26,7 +26,7 @@ def freezing(store):
     started = []
 
     def start(*options, **more):
-        command = [sys.executable, "-m", "unit.embeddings.numbered", str(store.root)]
+        command = [sys.executable, "-m", "unit.embeddings.freezing", str(store.root)]
         process = subprocess.Popen(
             [*command, *map(str, options)],
             env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},

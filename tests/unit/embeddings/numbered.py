@@ -1,11 +1,9 @@
-"""Images that are numbers, a model that reads them, and a program that freezes them."""
+"""Images that are numbers, and a model that reads them."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,6 @@ import numpy as np
 
 from cbir_bench.core.dataset import Dataset, LabelSets
 from cbir_bench.core.errors import DataError
-from cbir_bench.embeddings import partial
-from cbir_bench.embeddings.freeze import freeze
-from cbir_bench.embeddings.readers import Readers
-from cbir_bench.embeddings.store import EmbeddingStore
 
 FACTORS = np.array([1, 256, 65536])
 """Of the channels of a pixel in the number that it is."""
@@ -84,40 +78,3 @@ def dataset(n: int, images=None) -> Dataset:
 def rows_read(log: Path) -> list[int]:
     """Return the rows in a log, ascending, as often as they were read."""
     return sorted(int(line.split()[0]) for line in log.read_text().splitlines())
-
-
-def main() -> None:
-    """Freeze numbers, commit after each batch, and tell the hash and the peak of memory in kB."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--n", type=int, default=200)
-    parser.add_argument("--dim", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--seconds", type=float, default=0.0)
-    parser.add_argument("--kind", default="threads")
-    parser.add_argument("--commit-seconds", type=float, default=0.0)
-    told = parser.parse_args()
-    partial.COMMIT_SECONDS = told.commit_seconds
-    before = peak_kb()
-    frozen = freeze(
-        EmbeddingStore(told.root),
-        "key",
-        dataset(told.n, Numbered(told.log, seconds=told.seconds)),
-        Model(told.dim),
-        np.arange(told.n),
-        {},
-        batch_size=told.batch_size,
-        readers=Readers(n=2, kind=told.kind),
-    )
-    sys.stdout.write(f"{frozen.sha256} {peak_kb() - before}\n")
-
-
-def peak_kb() -> int:
-    """Return the most memory that this process has ever had, in kB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-
-
-if __name__ == "__main__":
-    main()

@@ -102,7 +102,7 @@ def test_each_image_is_read_once_and_not_far_ahead(store):
     assert all(n <= 2 * (i + 1) + 2 * 2 for i, n in enumerate(waiting))
 
 
-def test_one_decoded_image_at_a_time_is_in_memory(store):
+def test_images_are_read_when_they_are_looked_at(store):
     """A batch of photos of 12 megapixels would take gigabytes for each reader."""
     read_so_far = []
     images = Watched()
@@ -119,6 +119,37 @@ def test_one_decoded_image_at_a_time_is_in_memory(store):
     frozen(store, images=images, model=OneByOne(), batch_size=N, readers=Readers(n=1))
 
     assert read_so_far == list(range(1, N + 1))
+
+
+class TwoLooks(Model):
+    """Looks at every image twice, in each of the ways that a list allows."""
+
+    @staticmethod
+    def prepare(images):
+        by_place = [images[i] for i in range(len(images))]
+        assert all(np.array_equal(a, b) for a, b in zip(by_place, images, strict=True))
+        return Model.prepare(images[:])
+
+
+def test_a_second_look_reads_nothing(store):
+    """Models that see an image at several sizes look at it for each."""
+    images = Watched()
+
+    actual = frozen(store, images=images, model=TwoLooks(), batch_size=5)
+
+    assert sorted(images.rows) == ROWS.tolist()
+    assert actual.vectors[:, 0].tolist() == ROWS.tolist()
+
+
+def test_a_second_look_at_large_images_reads_them_again(store, monkeypatch):
+    """Keeping them would take the memory that reading them one by one has saved."""
+    monkeypatch.setattr("cbir_bench.embeddings.readers._KEPT_BYTES", 6)
+    images = Watched()
+
+    actual = frozen(store, images=images, model=TwoLooks(), batch_size=N)
+
+    assert len(images.rows) == 2 + 3 * (N - 2)  # two images of three bytes are kept
+    assert actual.vectors[:, 0].tolist() == ROWS.tolist()
 
 
 def test_reading_happens_off_the_main_thread(store):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -19,6 +18,21 @@ from cbir_bench.embeddings.readers import Readers
 from cbir_bench.embeddings.store import EmbeddingStore
 
 N = 40
+
+
+def children():
+    """Return the processes that this one has started and that have not ended."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(one) for one in found if alive(one)]
+
+
+def alive(process):
+    """Return whether a process runs; one that has ended and is waited for does not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def read_all(images, prepare=Model.prepare, n=2):
@@ -101,7 +115,7 @@ def test_a_reader_that_is_killed_names_its_image():
     ):
         read_all(Numbered(deadly=12))
 
-    assert multiprocessing.active_children() == []
+    assert children() == []
 
 
 def test_a_package_that_is_missing_is_told_by_name():
@@ -124,6 +138,15 @@ def test_what_cannot_be_sent_is_refused():
         ReaderProcesses(1, dataset(N), lambda images: images)
 
 
+def test_a_class_that_cannot_be_imported_is_refused(monkeypatch):
+    """It may be defined in the program itself, which other processes do not run."""
+    monkeypatch.setattr(Numbered, "__module__", "__main__")
+    monkeypatch.setattr("__main__.Numbered", Numbered, raising=False)
+
+    with pytest.raises(SettingError, match="in a module that can be imported, or choose threads"):
+        read_all(Numbered())
+
+
 def test_stopping_early_leaves_no_process():
     """An error of the model must not leave readers behind."""
     batches = Readers(n=2, kind="processes").prepared(
@@ -131,10 +154,11 @@ def test_stopping_early_leaves_no_process():
     )
 
     next(batches)
-    assert len(multiprocessing.active_children()) == 2
+    before = children()
     batches.close()
 
-    assert multiprocessing.active_children() == []
+    assert len(before) == 2
+    assert children() == []
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"n": -1}, {"kind": "process"}])
@@ -142,15 +166,6 @@ def test_readers_that_cannot_be_are_refused(options):
     """The command line passes them as they were written."""
     with pytest.raises(SettingError):
         Readers(**options)
-
-
-def alive(process):
-    """Return whether a process runs; one that has ended and is waited for does not."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
