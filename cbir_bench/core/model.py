@@ -63,7 +63,8 @@ class Model(Protocol):
     REQUIRES: ClassVar[tuple[str, ...]]
     """Modules that ``embedder`` imports beyond NumPy, for example ("torch", "timm")."""
     TRAINABLE: ClassVar[bool]
-    """Whether it can be trained; then ``network`` gives what to train."""
+    """Whether it can be trained; then ``network`` gives what to train. Options that training never sees
+    may be listed in ``AFTER_TRAINING``, a frozen set of names: one training serves all their values."""
 
     def weights_hash(self, context: DataContext) -> str:
         """Return what identifies the weights it starts with: a file's SHA-256, a hub's tag, or the seed."""

@@ -72,6 +72,7 @@ class TimmModel:
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("torch", "timm", "safetensors")
     TRAINABLE: ClassVar[bool] = True
+    AFTER_TRAINING: ClassVar[frozenset[str]] = frozenset({"scales", "flip", "precision"})
 
     backbone: str = "test_resnet"
     weights: str = "random"

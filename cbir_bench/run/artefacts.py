@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cbir_bench.core.component import Setting
     from cbir_bench.core.dataset import Dataset
+    from cbir_bench.core.model import Model
     from cbir_bench.run.places import Places
 
 TRANSFORM_VERSION: Final = 1
@@ -148,7 +149,7 @@ def _plain(subject: Subject, places: Places, split: Split) -> Artefact:
         _need_training_split(data, f"the model {model}")
         trained_from = training_origin(
             data_hash=data.content_hash,
-            model=model.to_json(),
+            model=_seen_by_training(model, component),
             recipe=training.to_json(),
             weights_hash=weights_hash,
             versions=versions,
@@ -189,6 +190,12 @@ def _plain(subject: Subject, places: Places, split: Split) -> Artefact:
         training_origin=trained_from,
         fit_origin=fitted_from,
     )
+
+
+def _seen_by_training(model: Setting, component: Model) -> dict[str, Any]:
+    """Return a model's setting without the options that change nothing but how it embeds."""
+    unseen: frozenset[str] = getattr(component, "AFTER_TRAINING", frozenset())
+    return {name: value for name, value in model.to_json().items() if name not in unseen}
 
 
 def _rows(data: Dataset, split: Split) -> NDArray[np.int64]:

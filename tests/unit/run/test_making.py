@@ -115,6 +115,20 @@ def test_a_file_of_weights_is_part_of_the_key_of_what_is_trained_from_it(places,
     assert keys[0][1] != keys[1][1]
 
 
+def test_options_that_training_never_sees_share_one_training(places):
+    """A sweep over the sizes at which images are seen would otherwise train for each of them."""
+    seen = [
+        TimmModel(**NETWORK),
+        TimmModel(**NETWORK, scales="1, 0.5"),
+        TimmModel(**NETWORK, flip=True),
+    ]
+
+    artefacts = [artefact_of(subject(model=model, recipe=RECIPE), places) for model in seen]
+
+    assert len({artefact.checkpoint_key for artefact in artefacts}) == 1
+    assert len({artefact.key for artefact in artefacts}) == len(seen)
+
+
 @pytest.mark.parametrize("transform", [pca(dim=2), None])
 def test_nothing_is_learnt_without_a_training_split(places, transform):
     """To learn from the test split instead would be cheating, so there is no such fallback."""
