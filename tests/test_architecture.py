@@ -31,6 +31,7 @@ HEAVY = {
     "scipy",
     "numba",
     "cv2",
+    "open_clip",
     "pyarrow",
     "PIL",
 }
@@ -74,7 +75,7 @@ def test_core_imports_numpy_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["indexes", "rerank", "quantizers", "models", "datasets", "metrics"]
+    "group", ["indexes", "rerank", "quantizers", "models", "transforms", "datasets", "metrics"]
 )
 def test_listing_a_stage_loads_no_heavy_library(group: str) -> None:
     """The measuring worker and the command line list components; torch alone would cost seconds."""

@@ -79,3 +79,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
     originals = {k.lower(): k for k in known}
     return f" Did you mean {originals[near[0]]!r}?" if near else ""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library says went wrong, without a full stop, or the error's kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

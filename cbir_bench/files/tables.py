@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cbir_bench.core.errors import DataError
+from cbir_bench.core.errors import DataError, first_line
 from cbir_bench.files.columns import NUMBER
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {_first_line(error)}. Write it again.") from error
+        raise DataError(f"{path} cannot be read: {first_line(error)}. Write it again.") from error
 
 
 def _csv(path: Path, as_text: Collection[str] | None) -> Any:
@@ -197,7 +197,3 @@ def _is_list_of_numbers(kind: Any) -> bool:
     if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
         return False
     return bool(types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -191,11 +191,14 @@ class _Frozen:
         wanted = {_vectors_of(build): build for build in builds}
         errors: list[CbirBenchError] = []
         for key, build in wanted.items():
+            there = self._maker.has(build.artefact)
             try:
+                self._maker.embeddings(build.artefact)
+                there = False  # and whole, so what fails now is about the texts
                 self.of(build)
             except (SettingError, InvalidArrayError, DataError, MissingPackageError) as error:
-                if isinstance(error.__cause__, OSError) or self._maker.has(build.artefact):
-                    raise  # a full disk or a damaged file is nothing that a model did
+                if there or isinstance(error.__cause__, OSError):
+                    raise  # a damaged file or a full disk is nothing that a model did
                 errors.append(error)
                 self._problems[key] = Ended("failed", str(error), log_tail="")
                 progress.say(f"{build.artefact.model} on {build.artefact.dataset}: {error}")

@@ -107,6 +107,7 @@ class Maker:
             if artefact.source is not None:
                 transform = create(TRANSFORMS, artefact.transform.use, artefact.transform.values)
                 vectors = transform.apply(vectors, self._transform_learned(artefact))
+            self._check(artefact, vectors, texts)
             rows = np.arange(len(texts), dtype=np.int64)
             origin = {"texts": list(texts), "beside": artefact.key}
             self.embeddings_store.save(key, vectors, rows, origin)
@@ -220,16 +221,22 @@ class Maker:
         more: Mapping[str, Any],
     ) -> None:
         """Keep vectors that are not computed image by image, after the checks that freezing makes."""
+        items = artefact.items
+        self._check(artefact, vectors, [items.ids[row] for row in rows])
+        made_from = {**artefact.origin, "dim": vectors.shape[1], **more}
+        self.embeddings_store.save(artefact.key, vectors, rows, made_from)
+
+    @staticmethod
+    def _check(artefact: Artefact, vectors: Matrix, names: Sequence[str]) -> None:
+        """Refuse vectors that cannot be compared with others, naming the first of them."""
         squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
         bad = ~np.isfinite(squares) | (squares == 0)
         if bad.any():
-            first = artefact.items.ids[rows[np.flatnonzero(bad)[0]]]
             raise InvalidArrayError(
                 f"{artefact.model} with the transform {artefact.transform} gives zeros, NaN or infinity for "
-                f"{int(bad.sum())} of {len(bad)} items, the first is {first!r}. Choose other options."
+                f"{int(bad.sum())} of {len(bad)} items, the first is {names[int(bad.argmax())]!r}. Choose "
+                "other options."
             )
-        made_from = {**artefact.origin, "dim": vectors.shape[1], **more}
-        self.embeddings_store.save(artefact.key, vectors, rows, made_from)
 
     def _stage(self, name: str, total: int) -> Callable[[int, int], None]:
         """Begin a stage whose steps are images, and return what tells how far it is."""

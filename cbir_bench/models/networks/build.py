@@ -12,9 +12,10 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 import cbir_bench.models.networks.convstem_vit  # noqa: F401  adds its model to timm's registry
-from cbir_bench.core.errors import DataError, SettingError, did_you_mean
+from cbir_bench.core.errors import DataError, SettingError, did_you_mean, first_line
 from cbir_bench.models.networks.batch_drop_block import BatchDropBlock
 from cbir_bench.models.networks.combined_descriptors import CombinedDescriptors
+from cbir_bench.models.networks.device import found_device
 from cbir_bench.models.networks.embedding import EmbeddingNetwork
 from cbir_bench.models.networks.folded_norms import folded_norms
 from cbir_bench.models.networks.heads import LinearHead, PlainHead
@@ -78,12 +79,12 @@ def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
                 preparation=_preparation(model, config),
                 mean=config["mean"],
                 std=config["std"],
-                device=_device(model.device),
+                device=found_device(model.device),
             )
         except (RuntimeError, ValueError, AssertionError, AttributeError) as error:
             raise SettingError(
                 f"The timm model {model.backbone!r} cannot take images of "
-                f"{_size(model, config)} pixels with pooling = {model.pooling!r}: {_first_line(error)}. "
+                f"{_size(model, config)} pixels with pooling = {model.pooling!r}: {first_line(error)}. "
                 "Change image_size or pooling."
             ) from error
 
@@ -120,7 +121,7 @@ def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, 
         except (RuntimeError, ValueError, AssertionError) as error:
             raise SettingError(
                 f"The timm model {model.backbone!r} cannot take images of {size} pixels, which scales = "
-                f"{model.scales!r} ask for: {_first_line(error)}. Change scales or image_size."
+                f"{model.scales!r} ask for: {first_line(error)}. Change scales or image_size."
             ) from error
     return tuple(base if size == base.size else base.at(size) for size in sizes)
 
@@ -146,18 +147,6 @@ def _head(model: TimmModel, shape: tuple[int, ...]) -> Head:
         sides = (model.drop_height, model.drop_width)
         return BatchDropBlock((channels, rows, columns), dim, *sides)
     return LinearHead(channels, dim) if dim else PlainHead(channels)
-
-
-def _device(wanted: str) -> str:
-    """Return "cuda" or "cpu".
-
-    Raises:
-        SettingError: if "cuda" is wanted but not there.
-    """
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise SettingError('There is no CUDA device. Set device = "auto" or "cpu".')
-    return "cuda" if there and wanted != "cpu" else "cpu"
 
 
 def _check_known(backbone: str) -> None:
@@ -199,11 +188,11 @@ def _created(model: TimmModel, options: dict[str, Any], *, from_hub: bool) -> An
         if from_hub:
             raise DataError(
                 f"The weights of {model.backbone!r} cannot be had from timm's hub: "
-                f"{type(error).__name__}: {_first_line(error)}. "
+                f"{type(error).__name__}: {first_line(error)}. "
                 "Check the network, or set weights to a local file."
             ) from error
         raise SettingError(
-            f"timm cannot make {model.backbone!r} with {_written(options)}: {_first_line(error)}. "
+            f"timm cannot make {model.backbone!r} with {_written(options)}: {first_line(error)}. "
             "Leave the option out or choose another backbone."
         ) from error
 
@@ -248,7 +237,3 @@ def _preparation(model: TimmModel, config: dict[str, Any]) -> Preparation:
 def _written(options: dict[str, Any]) -> str:
     named = [f"{n} = {v}" for n, v in options.items() if n != "num_classes"]
     return ", ".join(named).replace("img_size", "image_size") or "its default options"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -16,8 +16,9 @@ from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
-from cbir_bench.core.errors import DataError, SettingError, did_you_mean
-from cbir_bench.models.networks.weights import read_weights
+from cbir_bench.core.errors import DataError, SettingError, did_you_mean, first_line
+from cbir_bench.models.networks.device import found_device
+from cbir_bench.models.networks.weights import put_layers, read_weights
 from cbir_bench.models.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _OF_TRAINING: Final = frozenset({
     "text.transformer.embeddings.position_ids",
 })  # fmt: skip
 """What weight files may hold, or leave out, that no vector depends on."""
-_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ def _downloaded(model: OpenClipModel, pretrained: dict[str, Any]) -> Path:
     except Exception as error:  # a download fails in any way
         raise DataError(
             f"The weights {model.tag!r} of {model.model!r} cannot be had from open_clip's hub: "
-            f"{type(error).__name__}: {_first_line(error)}. "
+            f"{type(error).__name__}: {first_line(error)}. "
             "Check the network, or set weights to a local file."
         ) from error
 
@@ -188,7 +188,7 @@ def _built(architecture: Architecture) -> Any:
         raise
     except Exception as error:  # each architecture refuses settings in its own way
         raise SettingError(
-            f"open_clip cannot build {architecture.name!r}: {_first_line(error)}. "
+            f"open_clip cannot build {architecture.name!r}: {first_line(error)}. "
             "Choose another model, or correct the file that describes it."
         ) from error
 
@@ -202,25 +202,8 @@ def _put_weights(network: Any, tensors: Mapping[str, Tensor], path: Path) -> Non
     given = convert_state_dict(network, dict(tensors))
     if "positional_embedding" in given and not hasattr(network, "positional_embedding"):
         given = convert_to_custom_text_state_dict(given)
-    given = {name: tensor for name, tensor in given.items() if name not in _OF_TRAINING}
-    wanted = {n: t for n, t in network.state_dict().items() if n not in _OF_TRAINING}
-    other = [
-        f"{name} ({_shape(given[name])} in the file, {_shape(wanted[name])} in the model)"
-        for name in given
-        if name in wanted and given[name].shape != wanted[name].shape
-    ]
-    groups = (
-        ("missing", [name for name in wanted if name not in given]),
-        ("of another shape", other),
-        ("unknown to the model", [name for name in given if name not in wanted]),
-    )
-    problems = [f"{len(names)} {what}: {_some(names)}" for what, names in groups if names]
-    if problems:
-        raise DataError(
-            f"The weight file {path} is of another model than this one; layers {'; '.join(problems)}. "
-            "Set model to what the file was trained as."
-        )
-    network.load_state_dict(given, strict=False)
+    advice = "Set model to what the file was trained as."
+    put_layers(network, given, path, advice, left_out=_OF_TRAINING)
 
 
 def _preprocessing(
@@ -286,28 +269,3 @@ class ImageTower(nn.Module):
         """
         vectors = self._encode((pixels - self.mean) / self.std, normalize=True)
         return nn.functional.normalize(vectors.float(), dim=1)
-
-
-def found_device(wanted: str) -> str:
-    """Return "cuda" or "cpu".
-
-    Raises:
-        SettingError: if "cuda" is wanted but not there.
-    """
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise SettingError('There is no CUDA device. Set device = "auto" or "cpu".')
-    return "cuda" if there and wanted != "cpu" else "cpu"
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "one number"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

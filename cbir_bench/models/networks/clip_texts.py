@@ -12,7 +12,7 @@ from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer
 from torch import nn
 
 from cbir_bench.core.errors import DataError, SettingError
-from cbir_bench.models.networks.clip import found_device
+from cbir_bench.models.networks.device import found_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,6 +29,9 @@ _NOT_WEIGHTS: Final = {
 }
 _FOREIGN_OBJECT: Final = re.compile(r"GLOBAL ([\w.]+)")
 _BACKBONE: Final = "backbone."
+_ADVICE: Final = (
+    "Set backbone, pooling, head, embedding_dim and image_size to what the file was trained with."
+)
 _SHOWN: Final = 5
 
 
@@ -97,7 +100,7 @@ def put_weights(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: 
         DataError: if a layer is missing, unknown, of another shape or not finite; the message names it.
     """
     if _is_whole(tensors):
-        _put(network, tensors, path)
+        put_layers(network, tensors, path, _ADVICE)
         return
     if next(network.head.parameters(), None) is not None:
         raise DataError(
@@ -120,7 +123,7 @@ def put_backbone(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path:
     if _is_whole(tensors):
         own = network.state_dict()
         if {n: t.shape for n, t in tensors.items()} == {n: t.shape for n, t in own.items()}:
-            _put(network, tensors, path)
+            put_layers(network, tensors, path, _ADVICE)
             return
         tensors = {
             name.removeprefix(_BACKBONE): tensor
@@ -133,7 +136,7 @@ def put_backbone(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path:
     given = {n: t for n, t in tensors.items() if n in wanted or not n.startswith(classifier)}
     if _problems(given, wanted):
         given = _in_timms_words(given, backbone)
-    _put(backbone, given, path)
+    put_layers(backbone, given, path, _ADVICE)
 
 
 def _is_whole(tensors: Mapping[str, Tensor]) -> bool:
@@ -166,12 +169,32 @@ def _in_timms_words(given: Mapping[str, Tensor], backbone: Any) -> dict[str, Ten
     return dict(given) if _problems(translated, wanted) else translated
 
 
-def _put(target: Any, given: Mapping[str, Tensor], path: Path) -> None:
-    problems = _problems(given, target.state_dict())
+def put_layers(
+    target: Any,
+    given: Mapping[str, Tensor],
+    path: Path,
+    advice: str,
+    left_out: frozenset[str] = frozenset(),
+) -> None:
+    """Put tensors by name into a torch module that has the same layers.
+
+    Args:
+        target: the module.
+        given: the tensors.
+        path: the file that they come from.
+        advice: what to do where it is another model's.
+        left_out: layers that a file may have or not.
+
+    Raises:
+        DataError: if a layer is missing, unknown, of another shape or broken; the message names the layers.
+    """
+    wanted = {name: t for name, t in target.state_dict().items() if name not in left_out}
+    given = {name: t for name, t in given.items() if name not in left_out}
+    problems = _problems(given, wanted)
     if problems:
         raise DataError(
             f"The weight file {path} is of another model than this one; layers {'; '.join(problems)}. "
-            "Set backbone, pooling, head, embedding_dim and image_size to what the file was trained with."
+            f"{advice}"
         )
     broken = [n for n, t in given.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
