@@ -144,7 +144,7 @@ class Batches:
 
         self._sampler = MPerClassSampler(
             classes,
-            m=recipe.images_per_class,
+            m=recipe.batch_images,
             batch_size=recipe.batch_size,
             length_before_new_iter=_BLOCK * recipe.batch_size,
         )

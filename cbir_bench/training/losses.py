@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cbir_bench.training.recipe import TrainingRecipe
 
-LOSS_LEARNING_RATES: Final = {"arcface": 3e-2, "proxy-anchor": 3e-2, "cross-entropy": 3e-2}
+LOSS_LEARNING_RATES: Final = {"arcface": 0.3, "proxy-anchor": 0.1, "cross-entropy": 0.3}
 """Peak learning rate of the weights that a loss keeps for each class, where the recipe names none."""
 
 
@@ -82,14 +82,9 @@ def _triplet(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:  # noqa: 
 
 
 def _n_pair(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:  # noqa: ARG001
-    """Return Sohn's tuplet loss: each positive pair against all negatives of its anchor in the batch.
+    from cbir_bench.training.tuplet import TupletLoss
 
-    Sohn compares dot products of free length, which a penalty holds in check; vectors of length 1
-    need a temperature in its place. It is then what is elsewhere called NT-Xent or InfoNCE.
-    """
-    from pytorch_metric_learning.losses import NTXentLoss
-
-    return NTXentLoss(temperature=recipe.temperature or 0.07)
+    return TupletLoss(temperature=recipe.temperature or 0.07)
 
 
 def _arcface(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:
@@ -97,14 +92,14 @@ def _arcface(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:
 
     from pytorch_metric_learning.losses import ArcFaceLoss
 
-    margin = degrees(recipe.margin or 0.5)
-    return ArcFaceLoss(n_classes, dim, margin=margin, scale=recipe.scale or 32)
+    margin = degrees(recipe.margin or 0.3)
+    return ArcFaceLoss(n_classes, dim, margin=margin, scale=recipe.scale or 16)
 
 
 def _proxy_anchor(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:
     from pytorch_metric_learning.losses import ProxyAnchorLoss
 
-    margin, alpha = recipe.margin or 0.1, recipe.scale or 32
+    margin, alpha = recipe.margin or 0.1, recipe.scale or 8
     return ProxyAnchorLoss(n_classes, dim, margin=margin, alpha=alpha)
 
 

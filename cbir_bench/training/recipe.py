@@ -60,16 +60,17 @@ class TrainingRecipe:
             of each image), "multi-similarity" (Wang 2019); "auto" is what the loss's authors use.
         margin: of the loss; 0 is its own: 0.5 for contrastive (the cosine that negatives are pushed
             below), 0.2 for triplet (of squared distances), 0.5 for multi-similarity (the cosine
-            that its exponents turn at), 0.5 for arcface (radians), 0.1 for proxy-anchor.
+            that its exponents turn at), 0.3 for arcface (radians), 0.1 for proxy-anchor.
         positive_margin: the cosine from which contrastive leaves a positive pair alone; 0 is never.
         temperature: that cosines are divided by; 0 is the loss's own: 0.07 for n-pair, 0.05 for
             cross-entropy.
         scale: that cosines are multiplied with; 0 is the loss's own: 50 for multi-similarity (negatives),
-            32 for arcface and proxy-anchor.
+            16 for arcface, 8 for proxy-anchor.
         steps: batches to train for.
-        classes_per_batch: classes in a batch, at least 2.
-        images_per_class: images of each class in a batch, at least 2; drawn twice where a class
-            has fewer.
+        classes_per_batch: classes in a batch, at least 2; 0 is the loss's own: 64 for losses with class
+            weights (arcface, proxy-anchor, cross-entropy), 32 for losses over pairs.
+        images_per_class: images of each class in a batch, at least 2, drawn twice where a class has fewer;
+            0 is the loss's own: 2 for losses with class weights, 4 for losses over pairs.
         learning_rate: its peak.
         backbone_rate: the backbone learns at this share of the learning rate; below 1 to keep more of
             what pretrained weights know.
@@ -101,10 +102,10 @@ class TrainingRecipe:
     positive_margin: Annotated[float, Ge(0), Le(1)] = 0.0
     temperature: Annotated[float, Ge(0), Le(100)] = 0.0
     scale: Annotated[float, Ge(0), Le(1000)] = 0.0
-    steps: Annotated[int, Ge(1), Le(10_000_000)] = 400
-    classes_per_batch: Annotated[int, Ge(2), Le(100_000)] = 32
-    images_per_class: Annotated[int, Ge(2), Le(10_000)] = 4
-    learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-3
+    steps: Annotated[int, Ge(1), Le(10_000_000)] = 300
+    classes_per_batch: Annotated[int, Ge(0), Le(100_000)] = 0
+    images_per_class: Annotated[int, Ge(0), Le(10_000)] = 0
+    learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-2
     backbone_rate: Annotated[float, Gt(0), Le(10)] = 1.0
     loss_learning_rate: Annotated[float, Ge(0), Le(100)] = 0.0
     weight_decay: Annotated[float, Ge(0), Le(10)] = 1e-2
@@ -137,6 +138,12 @@ class TrainingRecipe:
                     f'{option} = {getattr(self, option)} does nothing with loss = "{self.loss}". '
                     f"Leave it out, or choose a loss that has it: {', '.join(having)}."
                 )
+        for option in ("classes_per_batch", "images_per_class"):
+            if getattr(self, option) == 1:
+                raise SettingError(
+                    f"{option} = 1 leaves nothing to compare with. Set it to 2 or more, or to 0 for the "
+                    "loss's own."
+                )
         if self.patience and not self.validate_every:
             raise SettingError(
                 f"patience = {self.patience} counts validations, but validate_every = 0 validates once, "
@@ -144,9 +151,24 @@ class TrainingRecipe:
             )
 
     @property
+    def batch_classes(self) -> int:
+        """Classes in a batch, the loss's own resolved."""
+        return self.classes_per_batch or (64 if self._has_class_weights else 32)
+
+    @property
+    def batch_images(self) -> int:
+        """Images of each class in a batch, the loss's own resolved."""
+        return self.images_per_class or (2 if self._has_class_weights else 4)
+
+    @property
     def batch_size(self) -> int:
         """Images in a batch."""
-        return self.classes_per_batch * self.images_per_class
+        return self.batch_classes * self.batch_images
+
+    @property
+    def _has_class_weights(self) -> bool:
+        """Whether the loss compares images with weights of their classes: best with many classes at once."""
+        return "loss_learning_rate" in _OPTIONS[self.loss]
 
     @property
     def chosen_miner(self) -> str:
@@ -162,10 +184,10 @@ class TrainingRecipe:
         Raises:
             SettingError: with both numbers.
         """
-        if n_classes < max(self.classes_per_batch, 2):
+        if n_classes < self.batch_classes:
             advice = f"Set classes_per_batch to {n_classes} or less, or train" * (n_classes > 1)
             raise SettingError(
-                f"A batch needs {self.classes_per_batch} classes, but the training split has "
+                f"A batch needs {self.batch_classes} classes, but the training split has "
                 f"{n_classes} with at least two images{' left' * bool(self.held_out)}. "
                 f"{advice or 'Train'} on more classes."
             )

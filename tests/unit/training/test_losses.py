@@ -55,15 +55,15 @@ def loss_of(made, vectors):
         ),
         ({"loss": "n-pair"}, lambda v, c, w: loops.n_pair(v, c, 0.07)),
         ({"loss": "n-pair", "temperature": 0.5}, lambda v, c, w: loops.n_pair(v, c, 0.5)),
-        ({"loss": "arcface"}, lambda v, c, w: loops.arcface(v, c, w, 0.5, 32)),
+        ({"loss": "arcface"}, lambda v, c, w: loops.arcface(v, c, w, 0.3, 16)),
         (
-            {"loss": "arcface", "margin": 0.3, "scale": 8},
-            lambda v, c, w: loops.arcface(v, c, w, 0.3, 8),
+            {"loss": "arcface", "margin": 0.5, "scale": 64},
+            lambda v, c, w: loops.arcface(v, c, w, 0.5, 64),
         ),
-        ({"loss": "proxy-anchor"}, lambda v, c, w: loops.proxy_anchor(v, c, w, 0.1, 32)),
+        ({"loss": "proxy-anchor"}, lambda v, c, w: loops.proxy_anchor(v, c, w, 0.1, 8)),
         (
-            {"loss": "proxy-anchor", "margin": 0.3, "scale": 8},
-            lambda v, c, w: loops.proxy_anchor(v, c, w, 0.3, 8),
+            {"loss": "proxy-anchor", "margin": 0.3, "scale": 32},
+            lambda v, c, w: loops.proxy_anchor(v, c, w, 0.3, 32),
         ),
         (
             {"loss": "cross-entropy"},
@@ -95,6 +95,35 @@ def test_a_loss_is_what_its_paper_says(options, oracle, vectors) -> None:
     assert actual == pytest.approx(
         oracle(vectors.tolist(), CLASSES.tolist(), centres.tolist()), 1e-4
     )
+
+
+def test_the_tuplet_loss_is_the_librarys_slower_one(vectors) -> None:
+    """NTXentLoss compares every positive pair with every negative one; values and gradients are the same."""
+    from pytorch_metric_learning.losses import NTXentLoss
+
+    slow, fast = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+
+    expected = NTXentLoss(temperature=0.2)(slow, CLASSES)
+    actual = ranking(loss="n-pair", temperature=0.2).loss(fast, CLASSES)
+    expected.backward()
+    actual.backward()
+
+    torch.testing.assert_close(actual, expected)
+    torch.testing.assert_close(fast.grad, slow.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_an_anchor_without_mined_negatives_has_no_loss(vectors) -> None:
+    """And its gradient is a number; infinity would make it none."""
+    leaf = vectors.clone().requires_grad_()
+    indices = tuple(map(torch.tensor, ([0, 3], [1, 4], [3, 3], [0, 6])))
+
+    actual = ranking(loss="n-pair").loss(leaf, CLASSES, indices)
+    actual.backward()
+
+    a, p, n, m = leaf[3], leaf[4], leaf[0], leaf[6]
+    gaps = torch.stack([a @ n - a @ p, a @ m - a @ p]) / 0.07
+    torch.testing.assert_close(actual, gaps.exp().sum().log1p() / 2)
+    assert torch.isfinite(leaf.grad).all()
 
 
 def as_sets(indices):

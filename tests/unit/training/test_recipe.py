@@ -43,6 +43,23 @@ def test_patience_needs_validations_to_count() -> None:
         TrainingRecipe(patience=3)
 
 
+@pytest.mark.parametrize("option", ["classes_per_batch", "images_per_class"])
+def test_a_batch_without_anything_to_compare_is_refused(option) -> None:
+    """A single class has no negatives, a single image no positive."""
+    with pytest.raises(SettingError, match=f"{option} = 1 leaves nothing to compare with"):
+        TrainingRecipe(**{option: 1})
+
+
+@pytest.mark.parametrize(("loss", "shape"), [("triplet", (32, 4)), ("arcface", (64, 2))])
+def test_a_batch_has_the_losss_own_shape_unless_told_otherwise(loss, shape) -> None:
+    """Class weights learn from many classes, pairs from several images of each."""
+    own, other = TrainingRecipe(loss=loss), TrainingRecipe(loss=loss, classes_per_batch=5)
+
+    assert (own.batch_classes, own.batch_images) == shape
+    assert own.batch_size == 128
+    assert (other.batch_classes, other.batch_images) == (5, shape[1])
+
+
 @pytest.mark.parametrize(
     ("loss", "miner"),
     [

@@ -13,7 +13,13 @@ from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.training.recipe import TrainingRecipe
 from cbir_bench.training.trainer import train
 
-SMALL = {"steps": 12, "classes_per_batch": 4, "images_per_class": 2, "n_threads": 1}
+SMALL = {
+    "steps": 12,
+    "classes_per_batch": 4,
+    "images_per_class": 2,
+    "learning_rate": 5e-3,
+    "n_threads": 1,
+}
 LOSSES = get_args(field_types(TrainingRecipe)["loss"])
 
 
