@@ -65,15 +65,16 @@ def main() -> None:
 
 
 def _serve(connection: socket.socket, work: bytes, looking: Callable[[int], None]) -> None:
-    prepare = _rebuilt(work)
+    rebuilt = _rebuilt(work)
     while True:
         rows = receive(connection)
-        try:
-            answer = (
-                prepare if isinstance(prepare, Failed) else prepare_rows(*prepare, rows, looking)
-            )
-        except Exception as error:  # noqa: BLE001  raised where it was asked for
-            answer = Failed.of(error)
+        answer: Any = rebuilt
+        if not isinstance(rebuilt, Failed):
+            source, prepare = rebuilt
+            try:
+                answer = prepare_rows(source, prepare, rows, looking)
+            except Exception as error:  # noqa: BLE001  raised where it was asked for
+                answer = Failed.of(error)
         looking(NO_ROW)
         send(connection, answer)
 

@@ -271,7 +271,7 @@ def test_a_bomb_is_not_decoded(bomb):
     tracemalloc.stop()
 
 
-def test_a_long_line_of_pixels_is_a_picture(monkeypatch):
+def test_a_long_line_of_pixels_is_a_picture():
     """Panoramas are no attack."""
     assert decode(encoded(0, "PNG", (20_000, 1))).shape == (1, 20_000, 3)
 
