@@ -44,9 +44,10 @@ class Embedder(Protocol):
         ...
 
     @property
-    def prepare(self) -> Callable[[list[Image]], Any]:
+    def prepare(self) -> Callable[[Sequence[Image]], Any]:
         """What is done to each batch of images before the model proper: resizing, say.
 
+        An image is decoded when it is looked at, so a pass over the images holds one of them at a time.
         Readers call it, several at once, in threads or in other processes, so it has to be safe for
         both: a function or object that can be pickled and changes nothing.
         """

@@ -19,7 +19,7 @@ from cbir_bench.embeddings.reader_process import NO_ROW, PROGRAM, ROW, Failed
 from cbir_bench.embeddings.readers import ReadingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class ReaderProcesses:
     """
 
     def __init__(
-        self, n: int, items: Dataset | TrainingData, prepare: Callable[[list[Image]], Any]
+        self, n: int, items: Dataset | TrainingData, prepare: Callable[[Sequence[Image]], Any]
     ) -> None:
         self._items = items
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, overload
 
 from cbir_bench.core.ahead import ahead
 from cbir_bench.core.errors import CbirBenchError, DataError, SettingError, did_you_mean
@@ -57,7 +57,7 @@ class Readers:
     def prepared(
         self,
         items: Dataset | TrainingData,
-        prepare: Callable[[list[Image]], Any],
+        prepare: Callable[[Sequence[Image]], Any],
         batches: Sequence[NDArray[np.int64]],
     ) -> Generator[Any]:
         """Yield what ``prepare`` makes of the images of each batch, in order.
@@ -110,7 +110,7 @@ class ReadingError(Exception):
 
 def prepare_rows(
     source: ImageSource,
-    prepare: Callable[[list[Image]], Any],
+    prepare: Callable[[Sequence[Image]], Any],
     rows: NDArray[np.int64],
     looking: Callable[[int], None],
 ) -> Any:
@@ -128,7 +128,7 @@ def prepare_rows(
     """
     images = _Images(source, rows.tolist(), looking)
     try:
-        return prepare(cast("list[Image]", images))
+        return prepare(images)
     except (CbirBenchError, ImportError, MemoryError):
         raise
     except Exception as error:  # a source or a model of another package may fail in any way
@@ -185,7 +185,7 @@ def _nobody_asks(row: int) -> None:
 
 def _in_this_process(
     items: Dataset | TrainingData,
-    prepare: Callable[[list[Image]], Any],
+    prepare: Callable[[Sequence[Image]], Any],
     rows: NDArray[np.int64],
 ) -> Any:
     try:

@@ -16,7 +16,7 @@ from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cbir_bench.core.arrays import Image, Matrix
     from cbir_bench.core.dataset import DataContext
@@ -61,7 +61,7 @@ class ColourHistogram:
             "A colour histogram has nothing to train. Drop its [model.training] table."
         )
 
-    def prepare(self, images: list[Image]) -> Matrix:
+    def prepare(self, images: Sequence[Image]) -> Matrix:
         """Return the histograms of a batch: all that there is to do."""
         return np.stack([self._histogram(image) for image in images])
 

@@ -16,7 +16,7 @@ from cbir_bench.core.errors import SettingError
 from cbir_bench.core.registry import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cbir_bench.core.arrays import Image, Matrix
     from cbir_bench.core.dataset import DataContext
@@ -58,7 +58,7 @@ class Pixels:
         """Refuse: there is nothing to train."""
         raise SettingError("Raw pixels have nothing to train. Drop their [model.training] table.")
 
-    def prepare(self, images: list[Image]) -> Matrix:
+    def prepare(self, images: Sequence[Image]) -> Matrix:
         """Return the shrunk images of a batch: all that there is to do."""
         small = np.stack([self._shrunk(image) for image in images]).reshape(len(images), -1)
         centred = small - small.mean(axis=1, keepdims=True)

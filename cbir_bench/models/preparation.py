@@ -53,16 +53,14 @@ class Preparation:
         Args:
             images: ``(height, width, 3)`` uint8 RGB each; they are not changed.
         """
-        squares = np.empty((len(images), self.size, self.size, 3), np.uint8)
-        for square, image in zip(squares, images, strict=True):
-            square[...] = self._square(image)
-        return squares.transpose(0, 3, 1, 2)
+        return Pyramid((self,))(images)[0]
 
     def at(self, size: int) -> Preparation:
         """Return the same for squares of another size."""
         return replace(self, size=size)
 
-    def _square(self, image: Image) -> Image:
+    def square(self, image: Image) -> Image:
+        """Return one image as ``(size, size, 3)``."""
         target = math.floor(self.size / self.crop_share)
         if image.shape[:2] == (self.size, self.size) == (target, target):
             return image  # resizing would change nothing but the time it takes
@@ -121,5 +119,9 @@ class Pyramid:
     sizes: tuple[Preparation, ...]
 
     def __call__(self, images: Sequence[Image]) -> tuple[Squares, ...]:
-        """Return the images at each size."""
-        return tuple(prepare(images) for prepare in self.sizes)
+        """Return the images at each size, having looked at each image once."""
+        squares = [np.empty((len(images), one.size, one.size, 3), np.uint8) for one in self.sizes]
+        for row, image in enumerate(images):
+            for prepare, block in zip(self.sizes, squares, strict=True):
+                block[row] = prepare.square(image)
+        return tuple(block.transpose(0, 3, 1, 2) for block in squares)
