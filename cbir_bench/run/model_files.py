@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cbir_bench.records.models import write_model
+from cbir_bench.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +53,8 @@ def _training(artefact: Artefact, maker: Maker) -> dict[str, Any] | None:
     key = artefact.checkpoint_key
     if key is None or artefact.training is None or not maker.weights_store.has(key):
         return None
+    recipe = TrainingRecipe(**artefact.training.values)
     return {
-        "recipe": artefact.training.values,
+        "recipe": {**asdict(recipe), "miner": recipe.chosen_miner},
         "log": maker.weights_store.log(key).to_json(),
     }
