@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from cbir_bench.core.component import LATER
 from cbir_bench.core.errors import SettingError
 
 Loss: TypeAlias = Literal[
@@ -97,29 +98,29 @@ class TrainingRecipe:
     """
 
     loss: Loss = "multi-similarity"
-    miner: Miner = "auto"
-    margin: Annotated[float, Ge(0), Le(4)] = 0.0
-    positive_margin: Annotated[float, Ge(0), Le(1)] = 0.0
-    temperature: Annotated[float, Ge(0), Le(100)] = 0.0
-    scale: Annotated[float, Ge(0), Le(1000)] = 0.0
+    miner: Miner = field(default="auto", metadata=LATER)
+    margin: Annotated[float, Ge(0), Le(4)] = field(default=0.0, metadata=LATER)
+    positive_margin: Annotated[float, Ge(0), Le(1)] = field(default=0.0, metadata=LATER)
+    temperature: Annotated[float, Ge(0), Le(100)] = field(default=0.0, metadata=LATER)
+    scale: Annotated[float, Ge(0), Le(1000)] = field(default=0.0, metadata=LATER)
     steps: Annotated[int, Ge(1), Le(10_000_000)] = 300
     classes_per_batch: Annotated[int, Ge(0), Le(100_000)] = 0
     images_per_class: Annotated[int, Ge(0), Le(10_000)] = 0
     learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-2
-    backbone_rate: Annotated[float, Gt(0), Le(10)] = 1.0
+    backbone_rate: Annotated[float, Gt(0), Le(10)] = field(default=1.0, metadata=LATER)
     loss_learning_rate: Annotated[float, Ge(0), Le(100)] = 0.0
     weight_decay: Annotated[float, Ge(0), Le(10)] = 1e-2
     warmup: Annotated[float, Ge(0), Le(0.9)] = 0.1
-    clip_norm: Annotated[float, Ge(0), Le(1e6)] = 0.0
-    freeze_norm: bool = False
-    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.1
-    softmax_temperature: Annotated[float, Gt(0), Le(100)] = 0.5
+    clip_norm: Annotated[float, Ge(0), Le(1e6)] = field(default=0.0, metadata=LATER)
+    freeze_norm: bool = field(default=False, metadata=LATER)
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = field(default=0.1, metadata=LATER)
+    softmax_temperature: Annotated[float, Gt(0), Le(100)] = field(default=0.5, metadata=LATER)
     flip: bool = False
     zoom: Annotated[float, Ge(0), Le(0.5)] = 0.0
     colour: Annotated[float, Ge(0), Le(0.9)] = 0.0
-    held_out: Annotated[float, Ge(0), Le(0.9)] = 0.0
-    validate_every: Annotated[int, Ge(0), Le(10_000_000)] = 0
-    patience: Annotated[int, Ge(0), Le(1_000_000)] = 0
+    held_out: Annotated[float, Ge(0), Le(0.9)] = field(default=0.0, metadata=LATER)
+    validate_every: Annotated[int, Ge(0), Le(10_000_000)] = field(default=0, metadata=LATER)
+    patience: Annotated[int, Ge(0), Le(1_000_000)] = field(default=0, metadata=LATER)
     precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     n_threads: Annotated[int, Ge(1), Le(1024)] = 2
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0

@@ -135,7 +135,7 @@ def as_sets(indices):
     return [set(one) for one in found]
 
 
-def test_semi_hard_triplets_are_faceNets(vectors) -> None:
+def test_semi_hard_triplets_are_facenets(vectors) -> None:
     """Farther than the positive, nearer than the positive and the margin."""
     (actual,) = as_sets(ranking(loss="triplet", margin=0.5).mine(vectors, CLASSES))
 

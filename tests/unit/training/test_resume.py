@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError
+from cbir_bench.models.timm_backbone import TimmModel
 from cbir_bench.training import state as state_module
 from cbir_bench.training.recipe import TrainingRecipe
 from cbir_bench.training.state import StateFile
@@ -101,6 +103,33 @@ def test_resumed_training_gives_the_same_weights_to_the_bit(
     assert actual.best_step == expected.best_step == 16
     assert actual.n_resumed == len({*stops} - {1})  # where there was something new to go on from
     assert actual.seconds > 0
+
+
+@pytest.mark.parametrize("head", ["cgd", "bdb"])
+def test_a_real_network_goes_on_to_the_bit_with_two_threads(head, tmp_path, make_data) -> None:
+    """Convolutions, batch statistics, dropped blocks and two branches; threads add up in one order."""
+    model = TimmModel(
+        backbone="test_resnet",
+        weights="train",
+        head=head,
+        embedding_dim=12,
+        image_size=64,
+        output_stride=8,
+    )
+    context = DataContext(folders=(), cache=tmp_path)
+    data = make_data(*[4] * 8)
+    recipe = TrainingRecipe(
+        loss="triplet", miner="none", steps=4, classes_per_batch=8, images_per_class=4, n_threads=2
+    )
+    straight, resumed = model.network(context), model.network(context)
+
+    train(straight, data, recipe)
+    with pytest.raises(StoppedError):
+        train(model.network(context), data, recipe, stop_after(3), saved=tmp_path / "state")
+    log = train(resumed, data, recipe, saved=tmp_path / "state")
+
+    assert log.n_resumed == 1
+    assert_same(straight, resumed)
 
 
 def test_progress_tells_where_training_goes_on(tmp_path, make_data, make_network) -> None:
