@@ -44,8 +44,9 @@ class SiftModel:
         encoding: "bow" counts each word (bag of words; the vector has n_words numbers); "vlad" adds up what
             separates descriptors from their word (n_words times 128 numbers, or times pca_dim).
         n_words: visual words; 0 is 1024 for "bow" and 64 for "vlad".
-        weighting: of words, by "idf" (the log of how rare they are among training images) or "none"; "auto"
-            is "idf" for "bow" and "none" for "vlad".
+        weighting: of words, by how rare they are among training images: "idf" is log(N / n), 0 for a word
+            that all of them have; "smooth_idf" is 1 + log((1 + N) / (1 + n)); "none" weighs all the same;
+            "auto" is "smooth_idf" for "bow" and "none" for "vlad".
         n_nearest: words that each descriptor counts for; 1 is its nearest one only.
         softness: how fast a word counts for less the farther it is: the sigma of a Gaussian in units of a
             descriptor's length; of more than one nearest word.
@@ -71,14 +72,14 @@ class SiftModel:
 
     encoding: Literal["bow", "vlad"] = "bow"
     n_words: Annotated[int, Ge(0), Le(_MAX_DIM)] = 0
-    weighting: Literal["auto", "idf", "none"] = "auto"
+    weighting: Literal["auto", "idf", "smooth_idf", "none"] = "auto"
     n_nearest: Annotated[int, Ge(1), Le(16)] = 3
     softness: Annotated[float, Gt(0), Le(10)] = 0.2
     power: Annotated[float, Gt(0), Le(1)] = 0.5
     normalise_words: bool = False
     detector: Literal["dog", "dense"] = "dog"
-    step: Annotated[int, Ge(1), Le(1024)] = 5
-    patches: str = "16"
+    step: Annotated[int, Ge(1), Le(1024)] = 8
+    patches: str = "32"
     max_features: Annotated[int, Ge(_MAX_PATCHES), Le(100_000)] = 2000
     min_size: Annotated[int, Ge(1), Le(4096)] = 128
     max_size: Annotated[int, Ge(16), Le(4096)] = 1024
@@ -122,6 +123,13 @@ class SiftModel:
         return self.n_words or _N_WORDS[self.encoding]
 
     @property
+    def word_weighting(self) -> Literal["idf", "smooth_idf", "none"]:
+        """How words are weighted, decided."""
+        if self.weighting == "auto":
+            return "smooth_idf" if self.encoding == "bow" else "none"
+        return self.weighting
+
+    @property
     def needs_fit(self) -> bool:
         """It always learns its vocabulary."""
         return True
@@ -157,7 +165,7 @@ class SiftModel:
             root=self.root,
             n_words=self.n_centroids,
             pca_dim=self.pca_dim,
-            weighted=self._weighted,
+            weighting=self.word_weighting,
             n_samples=self.n_samples,
             n_iterations=self.n_iterations,
             seed=self.seed,
@@ -188,10 +196,6 @@ class SiftModel:
             power=self.power,
             normalise_words=self.normalise_words,
         )
-
-    @property
-    def _weighted(self) -> bool:
-        return self.weighting == "idf" or (self.weighting == "auto" and self.encoding == "bow")
 
     def _features(self) -> LocalFeatures:
         from cbir_bench.models.local.features import Grid, Keypoints, LocalFeatures, check_opencv

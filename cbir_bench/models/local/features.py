@@ -127,7 +127,7 @@ class Grid:
         """Return ``(n, 2)`` centres, y and x, of the finest centred grid that is allowed."""
         room = max(1, self.max_features // len(self.patches))
         step = self.step
-        while math.ceil(height / step) * math.ceil(width / step) > room:
+        while _count(height, step) * _count(width, step) > room:
             step += 1
         ys, xs = (_centred(side, step) for side in (height, width))
         return np.stack(np.meshgrid(ys, xs, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -174,9 +174,14 @@ def _point(x: float, y: float, side: float) -> Any:
     return cv2.KeyPoint(x, y, diameter, 0, 0, octave | layer << 8)
 
 
+def _count(side: int, step: int) -> int:
+    return max(1, side // step)
+
+
 def _centred(side: int, step: int) -> NDArray[np.float64]:
-    n = math.ceil(side / step)
-    return np.arange(n, dtype=np.float64) * step + (side - 1 - (n - 1) * step) / 2
+    """Return places of whole pixels, which is what OpenCV rounds them to."""
+    n = _count(side, step)
+    return np.arange(n, dtype=np.float64) * step + (side - 1 - (n - 1) * step) // 2
 
 
 def _gradient(grey: Grey) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import faiss
 import numpy as np
@@ -40,7 +40,7 @@ class Learner:
         root: whether descriptors are RootSIFT.
         n_words: centroids.
         pca_dim: principal components of the descriptors to keep; 0 keeps the descriptors.
-        weighted: whether words are weighted by their inverse document frequency.
+        weighting: of words, see ``rarity``; "none" looks at no image for it.
         n_samples: descriptors that k-means sees at most.
         n_iterations: of k-means.
         seed: of the sample and of k-means.
@@ -50,7 +50,7 @@ class Learner:
     root: bool
     n_words: int
     pca_dim: int
-    weighted: bool
+    weighting: Literal["idf", "smooth_idf", "none"]
     n_samples: int
     n_iterations: int
     seed: int
@@ -67,7 +67,9 @@ class Learner:
         Raises:
             SettingError: if there are too few training images for the options.
         """
-        images = _Images(training, training.rows(Split.TRAIN), progress, n_passes=1 + self.weighted)
+        images = _Images(
+            training, training.rows(Split.TRAIN), progress, n_passes=1 + (self.weighting != "none")
+        )
         sample = Sample(self.n_samples, self.seed)
         for row, descriptors in images.each(self.features):
             sample.add(row, descriptors)
@@ -79,7 +81,7 @@ class Learner:
         learned: dict[str, NDArray[np.float32]] = {"centroids": centroids}
         if projection is not None:
             learned |= {"mean": projection.mean, "directions": projection.directions}
-        if self.weighted:
+        if self.weighting != "none":
             learned["idf"] = self._idf(images, centroids, projection)
         return learned
 
@@ -95,7 +97,7 @@ class Learner:
         n_with = np.zeros(len(centroids), np.int64)
         for _, present in images.each(words):
             n_with[present] += 1
-        return inverse_document_frequency(n_with, len(images))
+        return rarity(n_with, len(images), smooth=self.weighting == "smooth_idf")
 
     def _enough(self, descriptors: Descriptors, name: str) -> Matrix:
         if len(descriptors) < self.n_words:
@@ -202,11 +204,19 @@ def k_means(vectors: Matrix, n_words: int, n_iterations: int, seed: int) -> Matr
     return np.asarray(found.centroids, np.float32)
 
 
-def inverse_document_frequency(n_with: NDArray[np.int64], n_images: int) -> NDArray[np.float32]:
-    """Return ``log(N / n)`` of each word: 0 for one that every image has; one that no image has counts as 1.
+def rarity(n_with: NDArray[np.int64], n_images: int, *, smooth: bool) -> NDArray[np.float32]:
+    """Return the inverse document frequency of each word.
 
-    Sivic and Zisserman, ICCV 2003.
+    ``log(N / n)`` (Sivic and Zisserman, ICCV 2003): 0 for a word that every image has, and as if one image
+    had it for one that none has. Smooth: ``1 + log((1 + N) / (1 + n))``, as scikit-learn computes it.
+
+    Args:
+        n_with: ``(n_words,)`` images that have each word.
+        n_images: all of them.
+        smooth: whether no word may lose all its weight.
     """
+    if smooth:
+        return (1 + np.log((1 + n_images) / (1 + n_with))).astype(np.float32)
     return np.log(n_images / np.maximum(n_with, 1)).astype(np.float32)
 
 
@@ -227,7 +237,7 @@ def principal_components(vectors: Matrix, dim: int) -> Projection:
             f"{dim}. Set pca_dim to {n_varying} or less, or give more training images."
         )
     largest = np.abs(directions).argmax(axis=0)
-    signs = np.sign(directions[largest, range(LENGTH)])  # else left to the LAPACK at hand
+    signs = np.sign(directions[largest, range(len(directions))])  # else left to the LAPACK at hand
     return Projection(
         mean=mean.astype(np.float32),
         directions=np.ascontiguousarray((directions * signs)[:, :dim], np.float32),
