@@ -36,7 +36,7 @@ class ColourHistogram:
         colours: "rgb", or "hsv" (hue, saturation, value, as Pillow computes them).
     """
 
-    REQUIRES: ClassVar[tuple[str, ...]] = ()
+    REQUIRES: ClassVar[tuple[str, ...]] = ("PIL",)
     TRAINABLE: ClassVar[bool] = False
 
     bins: Annotated[int, Ge(2), Le(32)] = 8

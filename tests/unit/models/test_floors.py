@@ -36,6 +36,44 @@ def test_the_bins_are_in_the_order_red_green_blue() -> None:
     assert actual.tolist() == [4, 2, 1]
 
 
+def test_intervals_are_equal_and_hold_every_level() -> None:
+    """256 levels in three intervals: black and white are in the first and the last, none falls out."""
+    levels = np.arange(256, dtype=np.uint8)
+    image = np.stack([levels, np.zeros_like(levels), np.full_like(levels, 255)], axis=-1)[None]
+
+    (actual,) = embed(ColourHistogram(bins=3), image)
+
+    shares = (actual**2).reshape(3, 3, 3)
+    np.testing.assert_allclose(shares[:, 0, 2] * 256, [86, 85, 85], rtol=1e-5)
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_hsv_bins_are_in_the_order_hue_saturation_value() -> None:
+    """Grey has no saturation; white has the largest value; blue lies two thirds round the circle of hues."""
+    model = ColourHistogram(bins=3, colours="hsv")
+    colours = [filled(128, 128, 128), filled(255, 255, 255), filled(255, 0, 0), filled(20, 20, 255)]
+
+    bins = embed(model, *colours).argmax(axis=1)
+
+    hue, saturation, value = np.unravel_index(bins, (3, 3, 3))
+    assert saturation.tolist() == [0, 0, 2, 2]
+    assert value.tolist() == [1, 2, 2, 2]
+    assert hue[2:].tolist() == [0, 1]
+
+
+def test_where_a_colour_is_does_not_matter() -> None:
+    """A histogram counts; pixels do not."""
+    draw = np.random.default_rng(4)
+    image = draw.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    shuffled = draw.permutation(image.reshape(-1, 3)).reshape(10, 12, 3)
+
+    counted = embed(ColourHistogram(), image, shuffled)
+    seen = embed(Pixels(size=8), image, shuffled)
+
+    np.testing.assert_array_equal(counted[0], counted[1])
+    assert seen[0] @ seen[1] < 0.5
+
+
 def test_the_cosine_is_the_bhattacharyya_coefficient() -> None:
     """That is what the square root is for."""
     draw = np.random.default_rng(0)
