@@ -135,6 +135,16 @@ def test_zoom_moves_by_at_most_its_share() -> None:
     assert abs(centre).max() > 0.05
 
 
+def test_zoom_alone_never_mirrors() -> None:
+    """Some things read from left to right only."""
+    half = torch.zeros(50, 3, 8, 8, dtype=torch.uint8)
+    half[..., :4] = 200
+
+    actual = changed(half, zoom=0.1)
+
+    assert (actual[..., 0] > actual[..., -1]).all()
+
+
 def test_colour_changes_channels_on_their_own() -> None:
     """Lamps differ in tint, not in brightness alone."""
     grey = torch.full((50, 3, 2, 2), 100, dtype=torch.uint8)

@@ -264,6 +264,20 @@ def test_a_state_that_would_run_code_is_not_used(
     assert any("starts again" in note for note in told)
 
 
+def test_a_state_is_never_overwritten_in_place(tmp_path) -> None:
+    """Whoever reads, or is killed, between two states has a whole one."""
+    file = StateFile(tmp_path / "state", {})
+    file.save({"step": 1})
+    before = (tmp_path / "state").read_bytes()
+
+    with (tmp_path / "state").open("rb") as old:
+        file.save({"step": 2})
+        actual = old.read()
+
+    assert actual == before
+    assert file.load()[0]["step"] == 2
+
+
 def test_a_full_disk_is_said_and_the_last_state_stays(
     tmp_path, make_data, make_network, monkeypatch
 ) -> None:
