@@ -106,4 +106,4 @@ def _proxy_anchor(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:
 def _cross_entropy(recipe: TrainingRecipe, n_classes: int, dim: int) -> Any:
     from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
 
-    return NormalizedSoftmaxLoss(n_classes, dim, temperature=recipe.temperature or 0.05)
+    return NormalizedSoftmaxLoss(n_classes, dim, temperature=recipe.temperature or 0.1)

@@ -63,7 +63,7 @@ class TrainingRecipe:
             below), 0.2 for triplet (of squared distances), 0.5 for multi-similarity (the cosine
             that its exponents turn at), 0.3 for arcface (radians), 0.1 for proxy-anchor.
         positive_margin: the cosine from which contrastive leaves a positive pair alone; 0 is never.
-        temperature: that cosines are divided by; 0 is the loss's own: 0.07 for n-pair, 0.05 for
+        temperature: that cosines are divided by; 0 is the loss's own: 0.07 for n-pair, 0.1 for
             cross-entropy.
         scale: that cosines are multiplied with; 0 is the loss's own: 50 for multi-similarity (negatives),
             16 for arcface, 8 for proxy-anchor.

@@ -67,7 +67,7 @@ def loss_of(made, vectors):
         ),
         (
             {"loss": "cross-entropy"},
-            lambda v, c, w: loops.normalised_cross_entropy(v, c, w, 0.05),
+            lambda v, c, w: loops.normalised_cross_entropy(v, c, w, 0.1),
         ),
         (
             {"loss": "cross-entropy", "temperature": 0.3},

@@ -46,10 +46,14 @@ def test_all_settings_are_put_back(strict) -> None:
     expected = torch.rand(1)
     torch.manual_seed(3)
 
-    with pytest.raises(ZeroDivisionError), repeatable(0, threads + 1, "cpu"):
-        assert torch.get_num_threads() == threads + 1
-        torch.rand(1)
-        raise ZeroDivisionError
+    def fail():
+        with repeatable(0, threads + 1, "cpu"):
+            assert torch.get_num_threads() == threads + 1
+            torch.rand(1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     try:
         assert torch.are_deterministic_algorithms_enabled() == strict
