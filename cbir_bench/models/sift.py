@@ -80,7 +80,7 @@ class SiftModel:
     detector: Literal["dog", "dense"] = "dog"
     step: Annotated[int, Ge(1), Le(1024)] = 8
     patches: str = "32"
-    max_features: Annotated[int, Ge(_MAX_PATCHES), Le(100_000)] = 2000
+    max_features: Annotated[int, Ge(_MAX_PATCHES), Le(20_000)] = 2000
     min_size: Annotated[int, Ge(1), Le(4096)] = 128
     max_size: Annotated[int, Ge(16), Le(4096)] = 1024
     root: bool = True

@@ -76,11 +76,10 @@ def assign(vectors: Matrix, centroids: Matrix, n_nearest: int, softness: float) 
         vectors: ``(n, dim)``.
         centroids: ``(n_words, dim)``.
         n_nearest: words of a descriptor; with 1, its weight is 1.
-        softness: distance, in units of a descriptor's length, at which a word counts for less by a third.
+        softness: sigma of that Gaussian, in units of a descriptor's length.
     """
     words = nearest(vectors, centroids, n_nearest)
-    apart = vectors[:, None].astype(np.float64) - centroids[words]
-    squares = np.einsum("ijk,ijk->ij", apart, apart)
+    squares = np.stack([_squared(vectors, centroids[of]) for of in words.T], axis=1)
     weights = np.exp((squares[:, :1] - squares) / (2 * softness**2))
     return Assigned(words, weights / weights.sum(axis=1, keepdims=True))
 
@@ -95,11 +94,18 @@ def nearest(vectors: Matrix, centroids: Matrix, n: int) -> NDArray[np.int64]:
     with one_thread():
         squares, words = faiss.knn(vectors, centroids, n_found)
     found: NDArray[np.int64] = words.astype(np.int64)
-    for row in np.flatnonzero((np.diff(squares, axis=1) <= _slack(vectors, centroids)).any(axis=1)):
-        apart = centroids.astype(np.float64) - vectors[row]
-        exact = np.einsum("ij,ij->i", apart, apart)
+    near = np.diff(squares, axis=1) <= _slack(vectors, centroids)
+    for row in np.flatnonzero(near.any(axis=1)):
+        exact = _squared(vectors[row], centroids)
         found[row] = np.argsort(exact, kind="stable")[:n_found]
     return found[:, :n]
+
+
+def _squared(a: Matrix, b: Matrix) -> NDArray[np.float64]:
+    """Return the squared distances of rows, as exact as float64 is."""
+    apart = np.subtract(a, b, dtype=np.float64)
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", apart, apart)
+    return squares
 
 
 def _slack(vectors: Matrix, centroids: Matrix) -> float:
