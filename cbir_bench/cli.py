@@ -30,6 +30,7 @@ _KINDS: Final = (
     "rerankers",
     "protocols",
     "metrics",
+    "tables",
     "suites",
 )
 _RESUMED: Final = ("run", "train", "freeze")

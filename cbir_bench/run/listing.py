@@ -24,8 +24,10 @@ from cbir_bench.core.registry import (
     RERANKERS,
     TRANSFORMS,
 )
+from cbir_bench.measure.settings import MeasureSettings
 from cbir_bench.protocols import PROTOCOLS
 from cbir_bench.run.shipped import describe_suite, shipped_suites
+from cbir_bench.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +43,8 @@ _REGISTRIES: Final[dict[str, Registry[Any]]] = {
     "rerankers": RERANKERS,
     "metrics": METRICS,
 }
+_TABLES: Final[dict[str, type[Any]]] = {"training": TrainingRecipe, "measure": MeasureSettings}
+"""Tables of a suite whose options are no component's."""
 
 
 def list_kinds(kinds: Iterable[str]) -> str:
@@ -107,13 +111,18 @@ def _component(kind: str, name: str) -> Any:
         if name not in PROTOCOLS:
             raise UnknownNameError("protocol", name, PROTOCOLS)
         return PROTOCOLS[name]
+    if kind == "tables":
+        if name not in _TABLES:
+            raise UnknownNameError("table", name, _TABLES)
+        return _TABLES[name]
     return _REGISTRIES[kind].get(name)
 
 
 def _texts(kind: str) -> dict[str, str]:
     if kind == "suites":
         return {name: describe_suite(path) for name, path in shipped_suites().items()}
-    names = tuple(PROTOCOLS) if kind == "protocols" else _REGISTRIES[kind].names()
+    fixed = {"protocols": PROTOCOLS, "tables": _TABLES}
+    names = tuple(fixed[kind]) if kind in fixed else _REGISTRIES[kind].names()
     return {name: _first_sentence(_component(kind, name).__doc__ or "") for name in names}
 
 

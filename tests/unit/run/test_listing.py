@@ -56,3 +56,19 @@ def test_an_unknown_name_is_refused(kind):
     """With the names there are."""
     with pytest.raises(UnknownNameError, match="Known:"):
         list_one(kind, "nothing")
+
+
+@pytest.mark.parametrize("name", ["training", "measure"])
+def test_tables_of_a_suite_have_help_for_every_option(name: str) -> None:
+    """Nobody should have to read code to train."""
+    lines = list_one("tables", name).splitlines()
+
+    options = [i for i, line in enumerate(lines) if line.startswith("  ") and " = " in line]
+    assert len(options) >= 5
+    assert all(lines[i + 1].startswith("      ") for i in options)
+
+
+def test_a_table_that_there_is_none_of_is_refused() -> None:
+    """With the nearest name."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'training'"):
+        list_one("tables", "trainin")
