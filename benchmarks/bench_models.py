@@ -1,7 +1,7 @@
 """What training buys: trained models against the same ones untrained, fine-tuned ones against frozen ones.
 
-    python benchmarks/bench_models.py products                    # of the suite `models`: 12 ResNets, CGD, BDB
-    python benchmarks/bench_models.py photos --data-dir FOLDER    # of the suite `grocery-models`
+    python benchmarks/bench_models.py products                   # of the suite `models`: 12 ResNets, CGD, BDB
+    python benchmarks/bench_models.py photos --data-dir FOLDER   # of the suite `grocery-models`
 
 The first prints, for every ResNet of the suite, mAP on held-out classes, that of the untrained model with the
 same pooling and head, their ratio (aim: at least 15) and the CPU seconds of training (aim: at most 70). The
