@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from cbir_bench.core.ahead import ahead
 from cbir_bench.core.errors import CbirBenchError, DataError, SettingError, did_you_mean
+from cbir_bench.core.lazy_images import LazyImages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["threads", "processes"]
 _KINDS: Final = get_args(Kind)
-_KEPT_BYTES: Final = 1 << 26
-"""Of decoded images that a reader keeps for a second look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,11 +106,15 @@ class ReadingError(Exception):
         )
 
 
+def _nobody_asks(row: int) -> None:
+    """Tell nobody which image is being read."""
+
+
 def prepare_rows(
     source: ImageSource,
     prepare: Callable[[Sequence[Image]], Any],
     rows: NDArray[np.int64],
-    looking: Callable[[int], None],
+    looking: Callable[[int], None] = _nobody_asks,
 ) -> Any:
     """Return what ``prepare`` makes of the images of some rows.
 
@@ -126,7 +128,7 @@ def prepare_rows(
         CbirBenchError: what the source or the model says.
         ReadingError: for any other error, but want of memory or of a package.
     """
-    images = _Images(source, rows.tolist(), looking)
+    images = LazyImages(source, rows.tolist(), looking)
     try:
         return prepare(images)
     except (CbirBenchError, ImportError, MemoryError):
@@ -137,58 +139,12 @@ def prepare_rows(
         raise ReadingError(images.row, what) from error
 
 
-class _Images(Sequence["Image"]):
-    """The images of some rows, each read when it is first looked at.
-
-    Those that have been read are kept for a second look as long as they are small; so a batch of large
-    photos is never in memory together, unless somebody keeps it.
-    """
-
-    def __init__(
-        self, source: ImageSource, rows: list[int], looking: Callable[[int], None]
-    ) -> None:
-        self._source, self._rows, self._looking = source, rows, looking
-        self._kept: dict[int, Image] = {}
-        self._room = _KEPT_BYTES
-        self.row = rows[0] if rows else -1
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Image: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Image]: ...
-    def __getitem__(self, place: int | slice) -> Image | list[Image]:
-        if isinstance(place, slice):
-            return [self._read(row) for row in self._rows[place]]
-        return self._read(self._rows[place])
-
-    def __iter__(self) -> Iterator[Image]:
-        return map(self._read, self._rows)
-
-    def _read(self, row: int) -> Image:
-        if row in self._kept:
-            return self._kept[row]
-        self.row = row
-        self._looking(row)
-        image = self._source.read([row])[0]
-        if image.nbytes <= self._room:
-            self._kept[row] = image
-            self._room -= image.nbytes
-        return image
-
-
-def _nobody_asks(row: int) -> None:
-    """Tell nobody which image is being read."""
-
-
 def _in_this_process(
     items: Dataset | TrainingData,
     prepare: Callable[[Sequence[Image]], Any],
     rows: NDArray[np.int64],
 ) -> Any:
     try:
-        return prepare_rows(items.images, prepare, rows, _nobody_asks)
+        return prepare_rows(items.images, prepare, rows)
     except ReadingError as error:
         raise error.named(items) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from cbir_bench.core.ahead import ahead
+from cbir_bench.core.errors import DataError
+from cbir_bench.core.lazy_images import LazyImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +50,13 @@ def resized_images(
         rows: the data set's row of each image, at least one.
         network: its ``prepare`` resizes a batch.
         on_batch: told how many images are ready, after each batch.
+
+    Raises:
+        DataError: if an image cannot be read, or there is no room for the resized ones.
     """
 
     def prepared(batch: NDArray[np.int64]) -> NDArray[np.uint8]:
-        resized: NDArray[np.uint8] = network.prepare(images.read(batch.tolist()))
+        resized: NDArray[np.uint8] = network.prepare(LazyImages(images, batch.tolist()))
         return resized
 
     parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
@@ -68,6 +75,16 @@ def resized_images(
 
 
 def _room(shape: tuple[int, ...], file: Any) -> NDArray[np.uint8]:
-    if np.prod(shape, dtype=np.int64) <= _IN_MEMORY_BYTES:
+    n_bytes = math.prod(shape)
+    if n_bytes <= _IN_MEMORY_BYTES:
         return np.empty(shape, np.uint8)
-    return np.memmap(file, np.uint8, mode="w+", shape=shape)
+    try:
+        # Reserved at once: a disk that fills up while pages are written would end the process by a signal.
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
+        return np.memmap(file, np.uint8, mode="r+", shape=shape)
+    except OSError as error:
+        raise DataError(
+            f"The {shape[0]} resized training images need {n_bytes:,} bytes in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}. Make room there, or let the environment variable TMPDIR name "
+            "another folder."
+        ) from error

@@ -14,6 +14,7 @@ import torch
 from cbir_bench.core.ahead import ahead
 from cbir_bench.core.dataset import Split
 from cbir_bench.core.errors import SettingError
+from cbir_bench.core.lazy_images import LazyImages
 from cbir_bench.models.networks.weights import read_weights
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def learn_whitening(
     parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
     def prepared(part: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return network.prepare(training.images.read(part.tolist()))
+        return network.prepare(LazyImages(training.images, part.tolist()))
 
     n_done = 0
     for part, pixels in zip(parts, ahead(prepared, parts, n_threads=2), strict=True):

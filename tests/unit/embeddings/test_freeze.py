@@ -143,7 +143,7 @@ def test_a_second_look_reads_nothing(store):
 
 def test_a_second_look_at_large_images_reads_them_again(store, monkeypatch):
     """Keeping them would take the memory that reading them one by one has saved."""
-    monkeypatch.setattr("cbir_bench.embeddings.readers._KEPT_BYTES", 6)
+    monkeypatch.setattr("cbir_bench.core.lazy_images._KEPT_BYTES", 6)
     images = Watched()
 
     actual = frozen(store, images=images, model=TwoLooks(), batch_size=N)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from live_images import LiveImages
 from oracles import pooling_by_loops as loops
 from safetensors.numpy import save_file
 
+from cbir_bench.core import lazy_images
 from cbir_bench.core.dataset import DataContext, LabelSets, Split
 from cbir_bench.core.errors import SettingError
 from cbir_bench.core.model import FittedModel, Learned
@@ -164,3 +166,14 @@ def test_a_whitening_that_was_not_learnt_is_asked_for() -> None:
     """Unwhitened vectors under a whitened name would go unnoticed."""
     with pytest.raises(SettingError, match="region_pca = 6 is learnt from a training split"):
         WHITENED.embedder(CONTEXT, Learned())
+
+
+def test_few_photos_are_in_memory_at_once(monkeypatch) -> None:
+    """A batch of 64 photos of 12 megapixels would take 2 GB, and two batches are read at once."""
+    monkeypatch.setattr(lazy_images, "_KEPT_BYTES", 0)
+    data, photos = training(130)[0], LiveImages(70)
+
+    WHITENED.fit(CONTEXT, None, replace(data, images=photos), silent)
+
+    assert len(photos.rows) == 130
+    assert photos.most <= 2 * 2  # for each thread the one that is resized and the one before
