@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from cbir_bench import __version__
-from cbir_bench.core.errors import CbirBenchError
+from cbir_bench.core.errors import CbirBenchError, SettingError
 from cbir_bench.core.paths import expand_user
 
 if TYPE_CHECKING:
@@ -266,6 +266,11 @@ def train(suite: str, data_dir: tuple[Path, ...], cache: Path | None) -> None:
     help="Of the files in a folder. [default: npz]",
 )
 @click.option(
+    "--skip-bad-images",
+    is_flag=True,
+    help="With a folder of images: leave out those that cannot be read, with a note.",
+)
+@click.option(
     "--batch-size", type=click.IntRange(1, 65536), default=64, help="Images a batch. [default: 64]"
 )
 @_reading
@@ -276,6 +281,7 @@ def freeze(
     models: tuple[str, ...],
     out: Path | None,
     kind: str | None,
+    skip_bad_images: bool,
     batch_size: int,
     readers: int | None,
     reader_kind: Literal["threads", "processes"],
@@ -306,11 +312,16 @@ def freeze(
     from cbir_bench.run.suite import read_suite
 
     place = expand_user(source)
-    if models or place.is_dir() or place.suffix in _ARCHIVES:
+    if place.is_dir() or place.suffix in _ARCHIVES:
         places = Places.of(place, data_dir, cache)
-        artefacts = artefacts_of_folder(place, models, places)
+        artefacts = artefacts_of_folder(place, models, places, skip_bad_images=skip_bad_images)
     else:
         path = find_suite(source)
+        if models or skip_bad_images:
+            raise SettingError(
+                f"--model and --skip-bad-images go with a folder of images, but {source!r} is a suite, which "
+                "says so itself. Leave them out."
+            )
         places = Places.of(path, data_dir, cache)
         artefacts = artefacts_of_suite(read_suite(path), places)
     targets = targets_of(artefacts, expand_user(out) if out else None, kind)

@@ -15,10 +15,17 @@ _TRUTHS: Final = {"true": True, "false": False}
 
 
 class Spec(NamedTuple):
-    """The name of a component and the options that were given."""
+    """The name of a component and the options that were given.
+
+    Attributes:
+        use: the name.
+        options: numbers and truths as such, everything else as text.
+        written: the same as they were written, without quotes.
+    """
 
     use: str
     options: dict[str, Any]
+    written: dict[str, str]
 
 
 def parse_spec(text: str) -> Spec:
@@ -34,6 +41,7 @@ def parse_spec(text: str) -> Spec:
     if whole is None:
         raise _wrong(text)
     options: dict[str, Any] = {}
+    written: dict[str, str] = {}
     inside, place = (whole[2] or "").strip(), 0
     while place < len(inside):
         option = _OPTION.match(inside, place)
@@ -41,14 +49,21 @@ def parse_spec(text: str) -> Spec:
             raise _wrong(text)
         if option[1] in options:
             raise SettingError(f"{text!r} gives {option[1]} twice. Give it once.")
+        written[option[1]] = _unquoted(option[2])
         options[option[1]] = _value(option[2])
         place = option.end()
-    return Spec(whole[1], options)
+    return Spec(whole[1], options, written)
+
+
+def _unquoted(text: str) -> str:
+    if text[0] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return text[1:-1] if text[0] == "'" else text
 
 
 def _value(text: str) -> Any:
     if text[0] in "\"'":
-        return re.sub(r"\\(.)", r"\1", text[1:-1]) if text[0] == '"' else text[1:-1]
+        return _unquoted(text)
     if text in _TRUTHS:
         return _TRUTHS[text]
     for number in (int, float):

@@ -88,6 +88,10 @@ class Artefact:
         return key_of({"texts": list(texts), "beside": self.key})
 
 
+_OF_TRAINING: Final = ("pytorch_metric_learning",)
+"""Libraries whose versions trained weights depend on, besides those of the model."""
+
+
 class Subject(NamedTuple):
     """What is embedded by what.
 
@@ -152,7 +156,7 @@ def _plain(subject: Subject, places: Places, split: Split) -> Artefact:
             model=_seen_by_training(model, component),
             recipe=training.to_json(),
             weights_hash=weights_hash,
-            versions=versions,
+            versions=library_versions((*component.REQUIRES, *_OF_TRAINING)),
         )
     fitted_from = None
     if isinstance(component, FittedModel) and component.needs_fit:

@@ -26,7 +26,7 @@ from cbir_bench.records.atomic import write_file
 from cbir_bench.records.store import RecordStore
 from cbir_bench.run.evaluate import Ended, Part, Vectors, never_searched
 from cbir_bench.run.job import Job, JobTrial
-from cbir_bench.run.making import Maker
+from cbir_bench.run.making import Maker, text_model
 from cbir_bench.run.model_files import write_model_files
 from cbir_bench.run.notes import data_notes
 from cbir_bench.run.plan import make_plan
@@ -191,8 +191,11 @@ class _Frozen:
         wanted = {_vectors_of(build): build for build in builds}
         errors: list[CbirBenchError] = []
         for key, build in wanted.items():
-            there = self._maker.has(build.artefact)
+            there = False
             try:
+                if build.truth.query_texts:
+                    text_model(build.artefact)  # before anything is trained for nothing
+                there = self._maker.has(build.artefact)
                 self._maker.embeddings(build.artefact)
                 there = False  # and whole, so what fails now is about the texts
                 self.of(build)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cbir_bench.core.component import create, describe, setting_of
+from cbir_bench.core.component import create, field_types, setting_of
 from cbir_bench.core.errors import CbirBenchError, SettingError
 from cbir_bench.core.model import FittedModel
 from cbir_bench.core.registry import DATASETS, MODELS
 from cbir_bench.core.spec import parse_spec
+from cbir_bench.datasets.image_folder import ImageFolder
 from cbir_bench.files.writing import write_embeddings
 from cbir_bench.run.artefacts import Subject, artefact_of
+from cbir_bench.run.axes import Kind, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES: Final = (".npz", ".parquet", ".safetensors", ".npy")
 _LONGEST_NAME: Final = 180
+"""Bytes; file systems take 255."""
 _ODD: Final = re.compile(r"[^\w.=-]+")
 
 
@@ -53,7 +56,9 @@ def artefacts_of_suite(suite: Suite, places: Places) -> list[Artefact]:
     ]
 
 
-def artefacts_of_folder(folder: Path, models: Sequence[str], places: Places) -> list[Artefact]:
+def artefacts_of_folder(
+    folder: Path, models: Sequence[str], places: Places, *, skip_bad_images: bool = False
+) -> list[Artefact]:
     """Return the artefacts of a folder or archive of images under models that a line of text names.
 
     Raises:
@@ -65,23 +70,44 @@ def artefacts_of_folder(folder: Path, models: Sequence[str], places: Places) -> 
             f"{str(folder)!r} holds images, but no model is named that could embed them. Add --model, for "
             "example --model 'timm(backbone=resnet50, weights=hub)'."
         )
-    setting = _setting(DATASETS, "image_folder", {"root": str(folder.resolve()), "splits": "merge"})
-    data = create(DATASETS, setting.use, setting.values).open(places.context)
-    chosen = [_setting(MODELS, *parse_spec(model)) for model in models]
-    for model in chosen:
-        component = create(MODELS, model.use, model.values)
-        fits = isinstance(component, FittedModel) and component.needs_fit
-        if fits or model.values.get("weights") == "train":
-            raise SettingError(
-                f"{model} has to learn from a training split first, and {str(folder)!r} has none. Write a "
-                "suite whose data set has one, and give that to `cbir-bench freeze`."
-            )
+    chosen = [_model(text, folder) for text in models]
+    images = ImageFolder(
+        root=str(folder.resolve()),
+        splits="merge",
+        on_bad_image="skip" if skip_bad_images else "stop",
+    )
+    setting = setting_of("image_folder", images, folder.resolve().name)
+    data = images.open(places.context)
     return [artefact_of(Subject(setting, data, model), places) for model in chosen]
 
 
-def _setting(registry: Any, use: str, options: dict[str, Any]) -> Setting:
-    component = create(registry, use, options)
-    return setting_of(use, component, describe(use, component))
+def _model(text: str, folder: Path) -> Setting:
+    """Return the model that a line of text names, checked as in a suite.
+
+    Raises:
+        SettingError: if it is not valid, or has to learn something first.
+    """
+    spec = parse_spec(text)
+    types = field_types(MODELS.get(spec.use))
+    options = {
+        name: spec.written[name] if types.get(name) is str else value
+        for name, value in spec.options.items()
+    }
+    kind = Kind(noun=MODELS.noun, get=MODELS.get, names=MODELS.names)
+    settings, problems = expand(kind, {"use": spec.use, **options}, ())
+    if problems:
+        named = [f"{'.'.join(map(str, p.path))}: " if p.path else "" for p in problems]
+        said = " ".join(f"{n}{p.message}" for n, p in zip(named, problems, strict=True))
+        raise SettingError(f"--model {text!r}: {said}")
+    (model,) = settings
+    component = create(MODELS, model.use, model.values)
+    fits = isinstance(component, FittedModel) and component.needs_fit
+    if fits or model.values.get("weights") == "train":
+        raise SettingError(
+            f"{model} has to learn from a training split first, and {str(folder)!r} has none. Write a "
+            "suite whose data set has one, and give that to `cbir-bench freeze`."
+        )
+    return model
 
 
 def train_all(artefacts: Iterable[Artefact], maker: Maker) -> list[Line]:
@@ -198,7 +224,7 @@ def targets_of(
         if kind:
             raise SettingError("--format says how to write files, but not where. Add --out FOLDER.")
         return [None] * len(artefacts)
-    if out.is_dir() or not out.suffix:
+    if out.is_dir() or not (out.suffix or out.exists()):
         out.mkdir(parents=True, exist_ok=True)
         return list(_files_in(out, artefacts, f".{kind or 'npz'}"))
     if out.suffix not in _SUFFIXES:
@@ -229,7 +255,8 @@ def _files_in(folder: Path, artefacts: Sequence[Artefact], suffix: str) -> Itera
         parts = [str(artefact.dataset), str(artefact.model)]
         if artefact.source is not None:
             parts.append(str(artefact.transform))
-        name = "--".join(_ODD.sub("-", part).strip("-") for part in parts)[:_LONGEST_NAME]
+        whole = "--".join(_ODD.sub("-", part).strip("-") for part in parts).encode()
+        name = whole[:_LONGEST_NAME].decode(errors="ignore")
         if name in taken:
             name = f"{name}-{artefact.key}"
         taken.add(name)

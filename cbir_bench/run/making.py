@@ -93,12 +93,7 @@ class Maker:
         """
         key = artefact.texts_key(texts)
         if not self.embeddings_store.has(key):
-            model = _component(artefact)
-            if not isinstance(model, TextModel):
-                raise DataError(
-                    f"The model {artefact.model} takes no texts. Choose one with a text tower (open_clip), "
-                    "or another protocol."
-                )
+            model = text_model(artefact)
             self._progress.stage(f"embed texts {artefact.model}", len(texts))
             with _told_what_is_missing(artefact):
                 vectors = as_matrix(
@@ -123,13 +118,14 @@ class Maker:
         if key is None or artefact.training is None or artefact.training_origin is None:
             return None
         store = self.weights_store
+        saved = store.root / f".{key}.partial"
         if store.has(key):
+            saved.unlink(missing_ok=True)  # of a training that was killed after another had ended
             return store.checkpoint(key)
         recipe = TrainingRecipe(**artefact.training.values)
         with _told_what_is_missing(artefact):
             network = _component(artefact).network(self._context)
             data = TrainingData.of(artefact.data)
-            saved = store.root / f".{key}.partial"
             log = train(
                 network,
                 data,
@@ -169,7 +165,8 @@ class Maker:
         rows = items.rows(artefact.split)
         model = _component(artefact)
         if isinstance(model, GivenVectors):
-            vectors = model.vectors(self._context, [items.ids[row] for row in rows])
+            ids = [items.ids[row] for row in rows]
+            vectors = model.vectors(self._context, ids, test=artefact.split is Split.TEST)
             self._save(artefact, vectors, rows, {})
             return
         embedder = self.embedder(artefact)
@@ -291,6 +288,21 @@ def held_out_scores(vectors: Matrix, classes: NDArray[np.int64]) -> dict[str, fl
     similarities = Similarities(queries=vectors, base=vectors, space="cosine")
     found = complete_quotients(_VALIDATION_METRICS, similarities, truth)
     return {name: float(np.nanmean(found[name].scores)) for name in _VALIDATION_METRICS}
+
+
+def text_model(artefact: Artefact) -> TextModel:
+    """Return the model as one that takes texts.
+
+    Raises:
+        DataError: if it takes none.
+    """
+    model = _component(artefact)
+    if not isinstance(model, TextModel):
+        raise DataError(
+            f"The model {artefact.model} takes no texts. Choose one with a text tower (open_clip), "
+            "or another protocol."
+        )
+    return model
 
 
 @contextmanager

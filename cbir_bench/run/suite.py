@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -28,7 +29,7 @@ from cbir_bench.run.axes import Kind, Problem, expand, expand_options, explain
 from cbir_bench.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cbir_bench.core.registry import Registry
@@ -260,7 +261,37 @@ def _models(tables: Table, problems: list[Problem]) -> tuple[tuple[Setting, Sett
             trained = "training" in table or setting.values.get("weights") == "train"
             for recipe in recipes if trained else [None]:
                 found[_named(setting, recipe, table), recipe] = None
-    return tuple(found)
+    return _told_apart(list(found))
+
+
+def _told_apart(
+    models: Sequence[tuple[Setting, Setting | None]],
+) -> tuple[tuple[Setting, Setting | None], ...]:
+    """Return models under labels that name what they were trained by, where two share one."""
+    sharing = Counter(str(setting) for setting, _ in models)
+    recipes: dict[str, list[dict[str, Any]]] = {}
+    for setting, recipe in models:
+        recipes.setdefault(str(setting), []).append(_all_options(recipe))
+    return tuple(
+        (_with(setting, _differing(_all_options(recipe), recipes[str(setting)])), recipe)
+        if sharing[str(setting)] > 1
+        else (setting, recipe)
+        for setting, recipe in models
+    )
+
+
+def _differing(options: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options that are not the same everywhere."""
+    return {
+        name: value
+        for name, value in options.items()
+        if any(other.get(name) != value for other in others)
+    }
+
+
+def _all_options(recipe: Setting | None) -> dict[str, Any]:
+    """Return every option of a recipe, those at their defaults included."""
+    return {} if recipe is None else asdict(TrainingRecipe(**recipe.values))
 
 
 def _recipes(table: Mapping[str, Any], path: TablePath) -> tuple[list[Setting], list[Problem]]:
@@ -277,7 +308,15 @@ def _named(setting: Setting, recipe: Setting | None, table: Mapping[str, Any]) -
     swept = [name for name, value in options.items() if isinstance(value, list) and len(value) > 1]
     if recipe is None or not swept:
         return setting
-    chosen = ", ".join(f"{name}={recipe.values[name]}" for name in swept)
+    values = _all_options(recipe)
+    return _with(setting, {name: values[name] for name in swept})
+
+
+def _with(setting: Setting, options: Mapping[str, Any]) -> Setting:
+    """Return a setting whose label names some options more."""
+    if not options:
+        return setting
+    chosen = ", ".join(f"{name}={value}" for name, value in options.items())
     label = str(setting)
     label = f"{label[:-1]}, {chosen})" if label.endswith(")") else f"{label} ({chosen})"
     return Setting(use=setting.use, options=setting.options, label=label)

@@ -35,7 +35,11 @@ def refused(place, *arguments):
         ('root = "photos"', 'root = "fotos"', ["fotos", "--data-dir"]),
         ("k = 8", "k = 800", ["k = 800", "Set [search] k to"]),
         ('name = "tiny"', "", ["no name"]),
-        ('[[model]]\nuse = "pixels"', "[[model]]", ["This model has no name", "colour_histogram, given_vectors"]),
+        (
+            '[[model]]\nuse = "pixels"',
+            "[[model]]",
+            ["This model has no name", "colour_histogram, given_vectors"],
+        ),
         ("[[dataset]]", "[[dataset", ["not valid TOML", "line 5"]),
     ],
 )

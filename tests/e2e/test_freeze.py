@@ -140,6 +140,13 @@ def test_a_suite_is_exported_into_a_folder(place):
         (["photos", "--model", "pixels", "--format", "npz"], "Add --out"),
         (["tiny.toml", "--out", "e.npz"], "there are 2 embeddings to write"),
         (["nothing"], "There is no suite file 'nothing'"),
+        (["photos", "--model", "timm(pooling=GeM)"], "pooling: The value is 'GeM'"),
+        (["photos", "--model", "timm(pooling=gem, gem_p=0)"], "gem_p: The value is 0"),
+        (["photos", "--model", "pixels(size=abc)"], "size: The value is 'abc'"),
+        (["photos", "--model", "pixels(size=-3)"], "size: The value is -3"),
+        (["photos", "--model", "timm(seed=1.5)"], "seed: The value is 1.5"),
+        (["photos", "--model", "timm(poling=gem)"], "Did you mean 'pooling'?"),
+        (["tiny.toml", "--model", "pixels"], "'tiny.toml' is a suite"),
     ],
 )
 def test_bad_input_is_one_sentence(place, arguments, sentence):
@@ -161,6 +168,28 @@ def test_one_model_that_fails_does_not_stop_the_others(place):
     assert actual.returncode == 1
     assert "broken.pth" in actual.stdout
     assert len(list((place / "vectors").glob("*.npz"))) == 1
+
+
+def test_a_text_may_look_like_a_number(place):
+    """One scale is "1", as the documentation writes it, and no quotes survive every shell."""
+    model = "timm(backbone=test_resnet, image_size=32, scales=1)"
+
+    actual = cbir_bench(place, "freeze", "photos", "--model", model)
+
+    assert actual.returncode == 0, actual.stderr
+
+
+def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(place):
+    """The advice of the message is something that this command can follow."""
+    (place / "photos" / "class0" / "broken.png").write_bytes(b"no picture")
+
+    refused = cbir_bench(place, "freeze", "photos", "--model", "pixels")
+    actual = cbir_bench(place, "freeze", "photos", "--model", "pixels", "--skip-bad-images")
+
+    assert refused.returncode == 2
+    assert "broken.png" in refused.stderr
+    assert actual.returncode == 0, actual.stderr
+    assert " 36 " in actual.stdout
 
 
 def test_freezing_killed_in_the_middle_goes_on_and_gives_the_same_vectors(place):

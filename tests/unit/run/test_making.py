@@ -10,6 +10,7 @@ import pytest
 from cbir_bench.core.component import setting_of
 from cbir_bench.core.dataset import DataContext, Dataset, LabelSets, Split
 from cbir_bench.core.errors import DataError, InvalidArrayError
+from cbir_bench.models.given_vectors import VectorsFromFile
 from cbir_bench.models.pixels import Pixels
 from cbir_bench.models.timm_backbone import TimmModel
 from cbir_bench.run.artefacts import Subject, artefact_of
@@ -210,6 +211,20 @@ def test_texts_need_a_model_that_reads(places, maker):
     """The sentence names what to choose instead."""
     with pytest.raises(DataError, match=r"takes no texts.*open_clip"):
         maker.texts(artefact_of(subject(), places), ["a photo of a shoe"])
+
+
+def test_rows_of_the_test_split_teach_no_transform(places, maker, tmp_path):
+    """Vectors matched by row are the test images': to learn from them would be a leak."""
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(N_TEST, 4)))
+    data = make_data(n_train=N_TEST)
+    model = VectorsFromFile(file="mine.npy", match="row")
+    one = Subject(DATASET, data, setting_of("given_vectors", model))
+
+    plain = maker.embeddings(artefact_of(one, places))
+
+    assert len(plain.rows) == N_TEST
+    with pytest.raises(DataError, match="test items"):
+        maker.embeddings(artefact_of(one, places, pca(dim=2)))
 
 
 def test_held_out_classes_are_scored_as_any_others():

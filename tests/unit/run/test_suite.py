@@ -124,3 +124,38 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
     with pytest.raises(SuiteError, match="cannot be read"):
         read_suite(path)
+
+
+TRAINED = """
+name = "trained"
+[[dataset]]
+use = "products"
+[[model]]
+use = "timm"
+weights = "train"
+[model.training]
+{first}
+{second}
+[[index]]
+use = "exact"
+"""
+OTHER = '[[model]]\nuse = "timm"\nweights = "train"\n[model.training]\nloss = "triplet"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "labels"),
+    [
+        ('miner = ["auto", "hard"]', "", ["miner=auto)", "miner=hard)"]),
+        ("margin = [0.0, 0.3]", "", ["margin=0.0)", "margin=0.3)"]),
+        ('loss = "contrastive"', OTHER, ["loss=contrastive)", "loss=triplet)"]),
+    ],
+)
+def test_models_that_differ_in_their_training_have_different_names(tmp_path, first, second, labels):
+    """A default is a value of an axis like any other, and two tables may differ in a scalar alone."""
+    path = tmp_path / "trained.toml"
+    path.write_text(TRAINED.format(first=first, second=second))
+
+    actual = [str(setting) for setting, _ in read_suite(path).models]
+
+    assert len(set(actual)) == 2
+    assert all(name.endswith(label) for name, label in zip(actual, labels, strict=True))
