@@ -41,7 +41,7 @@ class OpenClipModel:
             has units for them, and change vectors in the third digit.
     """
 
-    REQUIRES: ClassVar[tuple[str, ...]] = ("torch", "open_clip", "safetensors")
+    REQUIRES: ClassVar[tuple[str, ...]] = ("torch", "open_clip", "timm", "safetensors", "PIL")
     TRAINABLE: ClassVar[bool] = False
 
     model: str = "ViT-B-32"

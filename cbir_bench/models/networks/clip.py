@@ -137,7 +137,13 @@ def _described(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
             f"{path} does not describe an open_clip model: it needs {', '.join(_KEYS)}. Write it as "
             "open_clip's own model_configs are."
         )
-    return config, table.get("preprocess_cfg") or {}
+    preprocessing = table.get("preprocess_cfg")
+    if not isinstance(preprocessing, dict | None):
+        raise DataError(
+            f"{path} has a preprocess_cfg that is no table but {type(preprocessing).__name__}. Write it as "
+            "open_clip_config.json of a repository on the hub does, or leave it out."
+        )
+    return config, preprocessing or {}
 
 
 def _pretrained(architecture: Architecture, tag: str) -> dict[str, Any]:

@@ -415,6 +415,9 @@ def wrong(part, **changes):
             "three numbers each for mean and std",
         ),
         ({"model_cfg": CONFIG, "preprocess_cfg": {"std": "x"}}, SettingError, "three numbers each"),
+        ({"model_cfg": CONFIG, "preprocess_cfg": [1, 2]}, DataError, "that is no table but list"),
+        ({"model_cfg": CONFIG, "preprocess_cfg": "abc"}, DataError, "that is no table but str"),
+        ({"model_cfg": CONFIG, "preprocess_cfg": []}, DataError, "that is no table but list"),
     ],
 )
 def test_a_wrong_description_is_refused(context, tmp_path, table, error, words):
