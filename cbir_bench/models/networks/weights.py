@@ -28,6 +28,10 @@ _NOT_WEIGHTS: Final = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
 }
 _FOREIGN_OBJECT: Final = re.compile(r"GLOBAL ([\w.]+)")
+_PLAIN: Final = frozenset({
+    torch.float32, torch.float16, torch.bfloat16, torch.float64,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+})  # fmt: skip
 _BACKBONE: Final = "backbone."
 _ADVICE: Final = (
     "Set backbone, pooling, head, embedding_dim and image_size to what the file was trained with."
@@ -39,8 +43,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors or torch file by name.
 
     Raises:
-        DataError: if the file is of another kind, damaged, or holds anything but tensors and plain
-            containers (a pickle that would run code is refused, not run).
+        DataError: if the file is of another kind, damaged, holds anything but tensors and plain
+            containers (a pickle that would run code is refused, not run), or tensors that are sparse,
+            quantised or of another kind that no layer can be filled with; the message names them.
     """
     if path.suffix not in {".safetensors", *_TORCH_SUFFIXES}:
         raise DataError(
@@ -50,8 +55,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         _refuse_text(path)
         if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
+            return _usual(load_file(path), path)
+        return _usual(
+            _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path), path
+        )
     except DataError:
         raise
     except Exception as error:  # both libraries raise whatever a damaged file makes them trip over
@@ -88,6 +95,30 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise DataError(f"The weight file {path} holds no tensors. Save a state_dict.")
     return tensors
+
+
+def _usual(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file, having refused those that are no plain array of plain numbers."""
+    unusual = [f"{name} ({kind})" for name, t in tensors.items() if (kind := _unusual_kind(t))]
+    if unusual:
+        raise DataError(
+            f"The weight file {path} has {len(unusual)} tensors of a kind that no layer can be filled "
+            f"with: {_some(unusual)}. Save a state_dict of plain float32 tensors."
+        )
+    return dict(tensors)
+
+
+def _unusual_kind(tensor: Tensor) -> str:
+    """Return what keeps a tensor from being a plain array of plain numbers; "" if nothing does."""
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_meta:
+        return "meta: a shape without numbers"
+    if tensor.layout != torch.strided:
+        return str(tensor.layout).removeprefix("torch.").replace("_", " ")
+    return "" if tensor.dtype in _PLAIN else str(tensor.dtype).removeprefix("torch.")
 
 
 def put_weights(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -186,7 +217,8 @@ def put_layers(
         left_out: layers that a file may have or not.
 
     Raises:
-        DataError: if a layer is missing, unknown, of another shape or broken; the message names the layers.
+        DataError: if a layer is missing, unknown, of another shape, of integers in place of floating-point
+            numbers or broken; the message names the layers.
     """
     wanted = {name: t for name, t in target.state_dict().items() if name not in left_out}
     given = {name: t for name, t in given.items() if name not in left_out}
@@ -195,6 +227,16 @@ def put_layers(
         raise DataError(
             f"The weight file {path} is of another model than this one; layers {'; '.join(problems)}. "
             f"{advice}"
+        )
+    whole = [
+        f"{name} ({str(given[name].dtype).removeprefix('torch.')})"
+        for name, tensor in wanted.items()
+        if name in given and tensor.is_floating_point() > given[name].is_floating_point()
+    ]
+    if whole:
+        raise DataError(
+            f"The weight file {path} has integers in {len(whole)} layers that compute in floating point: "
+            f"{_some(whole)}. Save a state_dict of plain float32 tensors."
         )
     broken = [n for n, t in given.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:

@@ -243,6 +243,51 @@ def test_weights_that_are_no_numbers_are_named(context, tmp_path, value, use) ->
         use(context, weights="a.safetensors")
 
 
+UNUSUAL = {
+    "sparse coo": torch.Tensor.to_sparse,
+    "meta: a shape without numbers": lambda t: t.to("meta"),
+    "float8_e4m3fn": lambda t: t.to(torch.float8_e4m3fn),
+    "quantised": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+    "nested": lambda t: torch.nested.nested_tensor([t]),
+    "complex64": lambda t: t.to(torch.complex64),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, of kinds that it will give up
+@pytest.mark.parametrize("kind", UNUSUAL)
+@pytest.mark.parametrize("use", [embed, network])
+def test_tensors_that_are_no_plain_numbers_are_named(context, tmp_path, kind, use) -> None:
+    """torch trips over most of them deep within, and drops the imaginary part of others."""
+    weights = tensors(context)
+    weights["conv_stem.weight"] = UNUSUAL[kind](weights["conv_stem.weight"])
+    torch.save(weights, tmp_path / "a.pt")
+
+    with pytest.raises(DataError, match=rf"1 tensors of a kind .*: conv_stem\.weight \({kind}\)"):
+        use(context, weights="a.pt")
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_integers_in_place_of_weights_are_named(context, tmp_path, dtype) -> None:
+    """Weights of a quantised model without their scales: rounded, most are 0."""
+    weights = tensors(context)
+    weights["conv_stem.weight"] = weights["conv_stem.weight"].to(dtype)
+    save_file(weights, tmp_path / "a.safetensors")
+
+    with pytest.raises(DataError, match=r"integers in 1 layers .*: conv_stem\.weight \("):
+        embed(context, weights="a.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_taken(context, tmp_path, dtype) -> None:
+    """Files are often saved in half precision to make them smaller."""
+    weights = {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors(context).items()}
+    save_file(weights, tmp_path / "a.safetensors")
+
+    actual = embed(context, weights="a.safetensors")
+
+    np.testing.assert_allclose(actual, embed(context, seed=5), atol=0.02)
+
+
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 def test_a_truncated_file_is_refused(context, tmp_path, suffix, share) -> None:
