@@ -70,9 +70,11 @@ class TimmModel:
         device: where it runs; "auto" takes the GPU if there is one.
     """
 
-    REQUIRES: ClassVar[tuple[str, ...]] = ("torch", "timm", "safetensors")
+    REQUIRES: ClassVar[tuple[str, ...]] = ("torch", "timm", "safetensors", "PIL")
     TRAINABLE: ClassVar[bool] = True
-    AFTER_TRAINING: ClassVar[frozenset[str]] = frozenset({"scales", "flip", "precision"})
+    AFTER_TRAINING: ClassVar[frozenset[str]] = frozenset({
+        "region_pca", "scales", "flip", "precision",
+    })  # fmt: skip
 
     backbone: str = "test_resnet"
     weights: str = "random"
@@ -129,6 +131,11 @@ class TimmModel:
         if self.framing == "auto":
             return self.weights in {"train", "random"}
         return self.framing == "whole"
+
+    @property
+    def has_gem(self) -> bool:
+        """Whether anything is pooled by a generalised mean."""
+        return self.pooling == "gem" or (self.head == "cgd" and "G" in self.descriptors)
 
     @property
     def needs_fit(self) -> bool:
@@ -236,6 +243,11 @@ class TimmModel:
             raise SettingError(
                 f'gem_per_channel and gem_fixed go with pooling = "gem" only, not {self.pooling!r}.'
             )
+        if self.gem_p != 3 and not self.has_gem:
+            raise SettingError(
+                f'gem_p = {self.gem_p:g} goes with pooling = "gem" or the G of head = "cgd" only, and '
+                "neither is set. Leave it out."
+            )
         if (self.region_pca or self.rmac_levels != 3) and self.pooling != "rmac":
             raise SettingError(
                 f'rmac_levels and region_pca go with pooling = "rmac" only, not {self.pooling!r}.'
@@ -263,6 +275,14 @@ class TimmModel:
             raise SettingError(
                 f"descriptors = {self.descriptors!r} is no choice of S, M and G. "
                 'Name each branch once, like "SMG" or "GM".'
+            )
+        if self.head != "cgd" and self.descriptors != "SMG":
+            raise SettingError(
+                f'descriptors go with head = "cgd" only, not {self.head!r}. Leave them out.'
+            )
+        if self.head != "bdb" and (self.drop_height, self.drop_width) != (0.33, 1):
+            raise SettingError(
+                f'drop_height and drop_width go with head = "bdb" only, not {self.head!r}. Leave them out.'
             )
         if self.head == "cgd" and self.embedding_dim % len(self.descriptors):
             raise SettingError(

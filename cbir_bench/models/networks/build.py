@@ -30,6 +30,7 @@ from cbir_bench.models.networks.weights import put_backbone, put_weights, read_w
 from cbir_bench.models.preparation import Preparation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cbir_bench.models.networks.embedding import Reads
@@ -129,13 +130,19 @@ def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, 
 def _pool(model: TimmModel, channels: int) -> Any:
     if model.head != "linear":
         return nn.Identity()  # such heads pool themselves
-    if model.pooling == "gem":
-        if model.gem_fixed:
-            return FixedGeneralizedMeanPooling(model.gem_p)
-        return GeneralizedMeanPooling(model.gem_p, channels if model.gem_per_channel else 1)
-    if model.pooling == "rmac":
-        return RegionalMaxPooling(model.rmac_levels)
-    return MaxPooling() if model.pooling == "max" else AveragePooling()
+    makers: dict[str, Callable[[], Any]] = {
+        "avg": AveragePooling,
+        "max": MaxPooling,
+        "gem": partial(_generalized_mean, model, channels),
+        "rmac": partial(RegionalMaxPooling, model.rmac_levels),
+    }
+    return makers[model.pooling]()
+
+
+def _generalized_mean(model: TimmModel, channels: int) -> Any:
+    if model.gem_fixed:
+        return FixedGeneralizedMeanPooling(model.gem_p)
+    return GeneralizedMeanPooling(model.gem_p, channels if model.gem_per_channel else 1)
 
 
 def _head(model: TimmModel, shape: tuple[int, ...]) -> Head:

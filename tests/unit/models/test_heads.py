@@ -186,6 +186,14 @@ def test_tokens_go_to_their_places_for_heads_that_need_a_map(backbone, options) 
         ({"head": "bdb", "embedding_dim": 9, "pooling": "max"}, r"'max' would do nothing"),
         ({"gem_fixed": True}, r'pooling = "gem" only, not .avg'),
         ({"gem_fixed": True, "gem_per_channel": True, "pooling": "gem"}, r"Set one\."),
+        ({"gem_p": 2.5}, r'gem_p = 2\.5 goes with pooling = "gem" or the G of head = "cgd"'),
+        ({"gem_p": 2.5, "pooling": "rmac"}, "gem_p = 2.5 goes with"),
+        ({"gem_p": 2.5, "head": "cgd", "descriptors": "SM", "embedding_dim": 8}, "gem_p = 2.5"),
+        ({"gem_per_channel": True, "head": "cgd", "embedding_dim": 9}, r'pooling = "gem" only'),
+        ({"descriptors": "GM"}, r'descriptors go with head = "cgd" only, not .linear'),
+        ({"descriptors": "GM", "head": "bdb", "embedding_dim": 9}, r"only, not .bdb"),
+        ({"drop_height": 0.5}, r'drop_width go with head = "bdb" only, not .linear'),
+        ({"drop_width": 0.5, "head": "cgd", "embedding_dim": 9}, r"only, not .cgd"),
         ({"rmac_levels": 2}, r'pooling = "rmac" only'),
         ({"region_pca": 8, "pooling": "gem"}, r'pooling = "rmac" only'),
         ({"region_pca": 8, "pooling": "rmac", "embedding_dim": 8}, r"Set one of them to 0"),
@@ -195,6 +203,18 @@ def test_options_that_contradict_each_other_are_refused(options, message) -> Non
     """Before anything is trained for hours."""
     with pytest.raises(SettingError, match=message):
         TimmModel(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"pooling": "gem"}, {"head": "cgd", "descriptors": "GM", "embedding_dim": 8}]
+)
+def test_the_exponent_of_a_generalised_mean_counts(options) -> None:
+    """It is refused elsewhere, so it has to do something here."""
+    models = [TimmModel(image_size=64, gem_p=p, **options) for p in (2.0, 6.0)]
+
+    first, second = (model.network(CONTEXT).eval()(pixels()) for model in models)
+
+    assert (first - second).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("shares", [(0.33, 1.0), (1.0, 1.0)])

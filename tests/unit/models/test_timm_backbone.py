@@ -15,6 +15,7 @@ from cbir_bench.core.component import setting_of
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.model import Learned
+from cbir_bench.core.registry import MODELS
 from cbir_bench.models.networks import build
 from cbir_bench.models.timm_backbone import TimmModel
 
@@ -127,6 +128,25 @@ def test_options_that_came_later_change_no_key() -> None:
         "seed",
         "weights",
     ]
+
+
+def test_training_never_sees_what_is_learnt_after_it() -> None:
+    """One checkpoint serves all values of these options, so networks to train must not differ by them."""
+    options = {"pooling": "rmac", "image_size": 64, "seed": 3}
+    changed = {"region_pca": 8, "scales": "1, 0.5", "flip": True, "precision": "bfloat16"}
+    pixels = torch.from_numpy(np.stack([noise(64, 64)] * 2).transpose(0, 3, 1, 2).copy())
+    assert changed.keys() == TimmModel.AFTER_TRAINING
+
+    plain, actual = (TimmModel(**options, **more).network(CONTEXT).eval() for more in ({}, changed))
+
+    assert actual.state_dict().keys() == plain.state_dict().keys()
+    assert torch.equal(actual(pixels), plain(pixels))
+
+
+@pytest.mark.parametrize("model", ["timm", "open_clip"])
+def test_the_library_that_resizes_is_part_of_every_key(model) -> None:
+    """Another version of Pillow may give other pixels, and those other vectors."""
+    assert {"torch", "timm", "PIL"} <= {*MODELS.get(model).REQUIRES}
 
 
 def test_the_small_transformer_has_about_0_7_million_parameters() -> None:
