@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cbir_bench.core.hashing import key_of
 from cbir_bench.datasets.pictures import UnreadableError, decode, read_bytes
+from cbir_bench.datasets.remember import remember
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cbir_bench.datasets.archive import Source
 
@@ -55,7 +54,7 @@ def check_pictures(tree: Source, names: Sequence[str], cache: Path) -> Checked:
             else:
                 known[name] = (str(stamps[name]), sha256)
     if len(problems) < len(fresh):
-        _store(book, known)
+        remember(book, lambda file: file.write(json.dumps(known).encode()))
     return Checked({name: known[name][1] for name in names if name not in problems}, problems)
 
 
@@ -84,17 +83,3 @@ def _load(book: Path) -> dict[str, tuple[str, str]]:
         return {str(name): (str(stamp), str(sha256)) for name, (stamp, sha256) in table.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _store(book: Path, known: dict[str, tuple[str, str]]) -> None:
-    """Replace the file at once, so that a reader beside us never sees half of it.
-
-    Where the cache cannot be written nothing is remembered, which costs time only.
-    """
-    with contextlib.suppress(OSError):
-        book.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=book.parent, delete=False, encoding="utf-8"
-        ) as file:
-            json.dump(known, file)
-        Path(file.name).replace(book)

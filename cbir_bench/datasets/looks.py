@@ -7,21 +7,20 @@ clothes before one curtain have few bits to differ in. So the edges of the thumb
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from cbir_bench.core.ahead import ahead
 from cbir_bench.core.hashing import hash_array, key_of
+from cbir_bench.datasets.remember import remember
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -186,9 +185,4 @@ def _load(path: Path, n: int) -> Looks | None:
 
 
 def _store(path: Path, looks: Looks) -> None:
-    """Replace the file at once, so that a reader beside us never sees half of it."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            np.savez(file, hashes=looks.hashes, thumbnails=looks.thumbnails)
-        Path(file.name).replace(path)
+    remember(path, lambda file: np.savez(file, hashes=looks.hashes, thumbnails=looks.thumbnails))
