@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from cbir_bench.training.history import History
 from cbir_bench.training.learner import Learner
 from cbir_bench.training.log import TrainingLog, Validation
 from cbir_bench.training.pixels import resized_images
+from cbir_bench.training.precision import choose_precision
 from cbir_bench.training.randomness import repeatable
 from cbir_bench.training.state import StateFile, fingerprint
 from cbir_bench.training.store import TRAINING_VERSION
@@ -224,8 +226,10 @@ def _identity(
     return {
         "training_version": TRAINING_VERSION,
         "torch": torch.__version__,
+        "pytorch_metric_learning": version("pytorch-metric-learning"),
         "recipe": asdict(recipe),
         "device": network.device,
+        "precision": choose_precision(recipe.precision, network.device),
         "weights": fingerprint(network.state_dict()),
         "pixels": images.sha256,
         "classes": hash_array(material.training.classes),

@@ -16,6 +16,7 @@ import torch
 from cbir_bench.core.dataset import DataContext
 from cbir_bench.core.errors import DataError
 from cbir_bench.models.timm_backbone import TimmModel
+from cbir_bench.training import precision, trainer
 from cbir_bench.training import state as state_module
 from cbir_bench.training.recipe import TrainingRecipe
 from cbir_bench.training.state import StateFile
@@ -231,6 +232,27 @@ def test_a_foreign_state_is_not_used(what, tmp_path, make_data, make_network) ->
     train(network, data, recipe, lambda *event: told.append(event[4]), saved=saved)
 
     assert_same(straight, network)
+    assert told[1].startswith("starts again: the saved state is of another recipe, data or version")
+
+
+@pytest.mark.parametrize("what", ["hardware", "library"])
+def test_a_state_of_another_machine_is_not_used(
+    what, tmp_path, make_data, make_network, monkeypatch
+) -> None:
+    """What "auto" resolves to, and the library that draws batches and has the losses, decide the weights."""
+    saved, data = tmp_path / "state", make_data(*[6] * 8)
+    recipe = TrainingRecipe(**SMALL | {"precision": "auto"})
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
+    with pytest.raises(StoppedError):
+        train(make_network(), data, recipe, stop_after(17), saved=saved)
+    if what == "hardware":
+        monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: True)
+    else:
+        monkeypatch.setattr(trainer, "version", lambda package: "0.0.1")
+    told = []
+
+    train(make_network(), data, recipe, lambda *event: told.append(event[4]), saved=saved)
+
     assert told[1].startswith("starts again: the saved state is of another recipe, data or version")
 
 
