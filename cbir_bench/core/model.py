@@ -125,8 +125,14 @@ class TextModel(Protocol):
 class GivenVectors(Protocol):
     """Vectors that somebody made elsewhere, by the ids of images: no image is read."""
 
-    def vectors(self, context: DataContext, ids: Sequence[str]) -> Matrix:
+    def vectors(self, context: DataContext, ids: Sequence[str], *, test: bool = True) -> Matrix:
         """Return the ``(n, dim)`` float32 vectors of items.
+
+        Args:
+            context: finds files.
+            ids: of the items.
+            test: whether they are those of the test split, all of them and in their order; False for items
+                that something is learnt from, which must not be given the vectors of others.
 
         Raises:
             DataError: if an item has none; the message names some of them.

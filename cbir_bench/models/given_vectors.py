@@ -90,13 +90,26 @@ class VectorsFromFile:
             "Given vectors have nothing to train. Drop their [model.training] table."
         )
 
-    def vectors(self, context: DataContext, ids: Sequence[str]) -> Matrix:
+    def vectors(self, context: DataContext, ids: Sequence[str], *, test: bool = True) -> Matrix:
         """Return the ``(n, dim)`` float32 vectors of items, mapped from disk where they lie ready there.
 
+        Args:
+            context: finds the files.
+            ids: of the items.
+            test: whether they are the data set's test items; rows are matched to no others, since as many
+                training items would be given the vectors of the test.
+
         Raises:
-            DataError: if the file cannot be read, an item has no vector, an id is there twice, or a vector
-                holds zeros alone, NaN or infinity; the message names some of the items.
+            DataError: if the file cannot be read, an item has no vector, an id is there twice, a vector
+                holds zeros alone, NaN or infinity (the message names some of the items), or vectors that
+                are matched by row are asked for other items than those of the test.
         """
+        if self.match == "row" and not test:
+            raise DataError(
+                f'{self.file} has the vectors of the test items alone: match = "row" says so. Something is '
+                "to be learnt from training items; give a file that has their vectors, too, and ids with "
+                'match = "id".'
+            )
         table = open_vectors(
             _found(context, self._named_file()), (self.id_column,) if self.id_column else ()
         )

@@ -31,10 +31,10 @@ def context(tmp_path):
 def given(tmp_path, context):
     """Return what gets the vectors of some items out of a file, written first if vectors are given."""
 
-    def vectors(file="e.npz", write=None, wanted=WANTED, **options):
+    def vectors(file="e.npz", write=None, wanted=WANTED, test=True, **options):
         if write is not None:
             write_embeddings(tmp_path / file, write, IDS[: len(write)], ["a"] * len(write))
-        return VectorsFromFile(file=file, **options).vectors(context, wanted)
+        return VectorsFromFile(file=file, **options).vectors(context, wanted, test=test)
 
     return vectors
 
@@ -215,6 +215,21 @@ def test_rows_in_order_have_to_be_as_many_as_items(tmp_path, given):
 
     with pytest.raises(DataError, match="6 vectors for 3 items"):
         given("v.npy", match="row")
+
+
+def test_rows_in_order_are_those_of_the_test_items(tmp_path, given):
+    """As many training items would be given them too, and a whitening would be learnt from the test."""
+    np.save(tmp_path / "v.npy", VECTORS)
+
+    with pytest.raises(DataError, match=r"vectors of the test items alone.* ids with match = .id."):
+        given("v.npy", wanted=list("abcdef"), match="row", test=False)
+
+
+def test_training_items_are_found_by_their_ids(given):
+    """That is what a transform learns from."""
+    actual = given(write=VECTORS, test=False)
+
+    np.testing.assert_array_equal(actual, VECTORS[ROWS])
 
 
 def test_as_many_ids_as_vectors(tmp_path, given):
