@@ -189,11 +189,3 @@ def _codes(names: Sequence[str]) -> NDArray[np.int64] | None:
     """Return a number for each name, ``UNKNOWN`` for an empty one; None if all are."""
     code = {name: i for i, name in enumerate(sorted({name for name in names if name}))}
     return np.array([code.get(name, UNKNOWN) for name in names], np.int64) if code else None
-
-
-def _hash(items: Sequence[Item]) -> str:
-    """Return 16 hexadecimal digits that change with anything that is known of an item."""
-    digest = hashlib.sha256()
-    for item in items:
-        digest.update(repr((item.id, item.labels, *map(int, item.part), *item[3:])).encode())
-    return digest.hexdigest()[:16]
