@@ -58,8 +58,8 @@ class TimmModel:
         drop_width: share of the map's width that "bdb" drops while training.
         image_size: height and width in pixels that images are resized to; 0 is the model's own.
         framing: "crop" resizes the shorter side and cuts out the centre as timm's own evaluation does,
-            "whole" squeezes the whole image into the square; "auto" is "crop" for pretrained weights
-            and "whole" for "train" and "random".
+            "whole" squeezes the whole image into the square; "auto" is "whole" for "train" and "random",
+            what it was trained with for a checkpoint of this project, and "crop" for other weights.
         scales: sizes at which each image is seen, relative to image_size, such as "1, 0.7071, 0.5"; the
             unit vectors of all of them are added up (Radenovic 2019). Training sees scale 1.
         flip: whether the unit vector of the mirrored image is added, too.
@@ -126,13 +126,6 @@ class TimmModel:
         return factors
 
     @property
-    def shows_whole_image(self) -> bool:
-        """Whether images are squeezed into the square rather than cropped."""
-        if self.framing == "auto":
-            return self.weights in {"train", "random"}
-        return self.framing == "whole"
-
-    @property
     def has_gem(self) -> bool:
         """Whether anything is pooled by a generalised mean."""
         return self.pooling == "gem" or (self.head == "cgd" and "G" in self.descriptors)
@@ -166,12 +159,11 @@ class TimmModel:
             SettingError: if timm cannot make the model.
             DataError: if the weights are missing, damaged, or another model's.
         """
-        from cbir_bench.models.networks.build import make_network, start_from
+        from cbir_bench.models.networks.build import make_network, network_to_train
 
-        network = make_network(self, from_hub=self.weights == "hub")
         if self.weights not in _NAMED_WEIGHTS:
-            start_from(network, context.find(self.weights))
-        return network
+            return network_to_train(self, context.find(self.weights))
+        return make_network(self, from_hub=self.weights == "hub")
 
     def embedder(self, context: DataContext, learned: Learned) -> Embedder:
         """Return the network with its weights in place.
@@ -214,12 +206,10 @@ class TimmModel:
         return learn_whitening(network, training, self.region_pca, progress)
 
     def _with_weights(self, context: DataContext, trained: Path | None) -> Any:
-        from cbir_bench.models.networks.build import load_weights, make_network
+        from cbir_bench.models.networks.build import loaded_network, make_network
 
         if trained is not None:
-            network = make_network(self, from_hub=False)
-            load_weights(network, trained)
-            return network
+            return loaded_network(self, trained)
         if self.weights == "train":
             raise SettingError(
                 'weights = "train" needs a checkpoint. Train the model first, or set another.'
@@ -229,10 +219,9 @@ class TimmModel:
                 f'weights = "hub" has no embedding head, so embedding_dim = {self.embedding_dim} would '
                 "project by chance. Set embedding_dim = 0, or add a [model.training] table to train it."
             )
-        network = make_network(self, from_hub=self.weights == "hub")
         if self.weights not in _NAMED_WEIGHTS:
-            load_weights(network, context.find(self.weights))
-        return network
+            return loaded_network(self, context.find(self.weights))
+        return make_network(self, from_hub=self.weights == "hub")
 
     def _check_pooling(self) -> None:
         if self.gem_per_channel and self.gem_fixed:

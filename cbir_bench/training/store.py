@@ -99,7 +99,8 @@ class CheckpointStore:
 
         Args:
             key: from ``training_key``.
-            network: a torch module.
+            network: a torch module; its ``header``, if it has one, becomes the file's: texts by name that
+                tell how it was made.
             log: what ``train`` returned.
             made_from: what the key is the hash of (``training_origin``).
 
@@ -108,7 +109,8 @@ class CheckpointStore:
         """
         from safetensors.torch import save
 
-        weights = save({n: t.cpu().contiguous() for n, t in network.state_dict().items()})
+        tensors = {n: t.cpu().contiguous() for n, t in network.state_dict().items()}
+        weights = save(tensors, metadata=getattr(network, "header", None))
         with new_folder(self.root / key) as folder:
             (folder / _WEIGHTS).write_bytes(weights)
             table = {

@@ -19,6 +19,12 @@ from cbir_bench.models.networks.device import found_device
 from cbir_bench.models.networks.embedding import EmbeddingNetwork
 from cbir_bench.models.networks.folded_norms import folded_norms
 from cbir_bench.models.networks.heads import LinearHead, PlainHead
+from cbir_bench.models.networks.made_as import (
+    differences,
+    made_as,
+    read_made_as,
+    refuse_another,
+)
 from cbir_bench.models.networks.pooling import (
     AveragePooling,
     FixedGeneralizedMeanPooling,
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 
     from cbir_bench.models.networks.embedding import Reads
     from cbir_bench.models.networks.heads import Head
+    from cbir_bench.models.networks.made_as import MadeAs
     from cbir_bench.models.timm_backbone import TimmModel
 
 _DYNAMIC: Final = "dynamic_img_size"
@@ -57,7 +64,9 @@ def pretrained_name(backbone: str) -> str:
     return f"{found.architecture}.{found.tag}" if found.tag else str(found.architecture)
 
 
-def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
+def make_network(
+    model: TimmModel, *, from_hub: bool, file: MadeAs | None = None
+) -> EmbeddingNetwork:
     """Return the network with the weights of ``model.seed``.
 
     Everybody else's random numbers go on as if nothing had been drawn.
@@ -65,7 +74,9 @@ def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
     Args:
         model: the options.
         from_hub: whether the backbone gets timm's pretrained weights.
+        file: what the file of weights that it is going to get says of its network.
     """
+    framing = _framing(model, file or {})
     _check_known(model.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.seed)
@@ -77,10 +88,11 @@ def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
                 reads="map" if model.head != "linear" else _READS.get(model.pooling, "map"),
                 pool=partial(_pool, model),
                 head=partial(_head, model),
-                preparation=_preparation(model, config),
+                preparation=_preparation(model, config, framing),
                 mean=config["mean"],
                 std=config["std"],
                 device=found_device(model.device),
+                made_as=made_as(model, framing),
             )
         except (RuntimeError, ValueError, AssertionError, AttributeError) as error:
             raise SettingError(
@@ -90,19 +102,38 @@ def make_network(model: TimmModel, *, from_hub: bool) -> EmbeddingNetwork:
             ) from error
 
 
-def load_weights(network: EmbeddingNetwork, path: Path) -> None:
-    """Put the weights of a file into the network (DataError if they are not its own)."""
+def loaded_network(model: TimmModel, path: Path) -> EmbeddingNetwork:
+    """Return the network with the weights of a file.
+
+    Raises:
+        SettingError: if timm cannot make the model.
+        DataError: if the weights are damaged or another model's.
+    """
+    file = read_made_as(path)
+    network = make_network(model, from_hub=False, file=file)
+    refuse_another(file, network.made_as, path)
     put_weights(network, read_weights(path), path)
+    return network
 
 
-def start_from(network: EmbeddingNetwork, path: Path) -> None:
-    """Put the weights of a file into a network that is going to be trained.
+def network_to_train(model: TimmModel, path: Path) -> EmbeddingNetwork:
+    """Return the network that is going to be trained from the weights of a file.
+
+    Pooling and head are taken from a checkpoint of this project that has the very same ones.
 
     Where the file's batch norms are folded into its convolutions, they are kept from normalising by the
     statistics of batches, which would destroy what the weights have learnt.
+
+    Raises:
+        SettingError: if timm cannot make the model.
+        DataError: if the weights are damaged or of another backbone.
     """
-    put_backbone(network, read_weights(path), path)
+    file = read_made_as(path)
+    network = make_network(model, from_hub=False, file=file)
+    fits = not differences(file, network.made_as)
+    put_backbone(network, read_weights(path), path, with_head=fits)
     network.keep_still(folded_norms(network.backbone))
+    return network
 
 
 def sizes_of(model: TimmModel, network: EmbeddingNetwork) -> tuple[Preparation, ...]:
@@ -227,9 +258,18 @@ def _size(model: TimmModel, config: dict[str, Any]) -> int:
     return int(model.image_size or min(config["input_size"][1:]))
 
 
-def _preparation(model: TimmModel, config: dict[str, Any]) -> Preparation:
+def _framing(model: TimmModel, file: MadeAs) -> str:
+    """Return "crop" or "whole"; "auto" is what a file of weights was trained with, if it says so."""
+    if model.framing != "auto":
+        return model.framing
+    if file.get("framing") in {"crop", "whole"}:
+        return str(file["framing"])
+    return "whole" if model.weights in {"train", "random"} else "crop"
+
+
+def _preparation(model: TimmModel, config: dict[str, Any], framing: str) -> Preparation:
     """Return timm's own resizing and cropping, or the whole image where that is wanted."""
-    whole = model.shows_whole_image
+    whole = framing == "whole"
     mode: Any = "squash" if whole else config["crop_mode"]
     mean = tuple(round(255 * channel) for channel in config["mean"])
     return Preparation(

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from cbir_bench.models.networks.features import as_map, class_token
 from cbir_bench.models.networks.heads import Branches, Head, PlainHead, unit
+from cbir_bench.models.networks.made_as import header_of
 from cbir_bench.models.networks.regions import RegionalMaxPooling, RegionWhitening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from cbir_bench.models.networks.made_as import MadeAs
     from cbir_bench.models.preparation import Preparation
 
 Reads: TypeAlias = Literal["map", "class token", "model"]
@@ -31,6 +33,7 @@ class EmbeddingNetwork(nn.Module):
         preparation: resizes and crops images, and gives the size of the input.
         mean, std: of each colour channel, in [0, 1], as the backbone was trained with.
         device: where it is to run, "cpu" or "cuda"; whoever runs it moves it there.
+        made_as: the options that it is made from.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class EmbeddingNetwork(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         device: str,
+        made_as: MadeAs,
     ) -> None:
         super().__init__()
         self._still: tuple[Any, ...] = ()
@@ -51,12 +55,18 @@ class EmbeddingNetwork(nn.Module):
         self.reads = reads
         self.prepare = preparation
         self.device = device
+        self.made_as = made_as
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.pool = nn.Identity()
         if reads == "map":
             self.pool = pool(self.shape_at(preparation.size)[0])
         self.head: Any = head(self.shape_at(preparation.size))
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What a safetensors file of its weights says of it beside them."""
+        return header_of(self.made_as)
 
     @property
     def dim(self) -> int:

@@ -142,18 +142,32 @@ def put_weights(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: 
     put_backbone(network, tensors, path)
 
 
-def put_backbone(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], path: Path) -> None:
+def put_backbone(
+    network: EmbeddingNetwork,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    *,
+    with_head: bool = True,
+) -> None:
     """Put the weights of a file into a network that is going to be trained.
 
-    The backbone has to fit. Pooling and head are taken from a checkpoint of this project that has the
-    very same ones, and stay as they are otherwise.
+    The backbone has to fit. Pooling and head are taken from a checkpoint of this project whose layers
+    are the very same ones, and stay as they are otherwise.
+
+    Args:
+        network: is changed.
+        tensors: the weights.
+        path: the file that they come from.
+        with_head: whether pooling and head may be taken.
 
     Raises:
         DataError: as ``put_weights``.
     """
     if _is_whole(tensors):
         own = network.state_dict()
-        if {n: t.shape for n, t in tensors.items()} == {n: t.shape for n, t in own.items()}:
+        if with_head and {n: t.shape for n, t in tensors.items()} == {
+            n: t.shape for n, t in own.items()
+        }:
             put_layers(network, tensors, path, _ADVICE)
             return
         tensors = {
