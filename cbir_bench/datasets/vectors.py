@@ -14,7 +14,7 @@ from cbir_bench.core.dataset import COARSE, UNKNOWN, Dataset, LabelSets, Role, S
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.registry import DATASETS
 from cbir_bench.datasets.splits import Part, read_part, read_role
-from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, Columns, is_nothing
+from cbir_bench.files.columns import CAMERA, GROUP, ID, LABEL, Columns, is_nothing, text_of
 from cbir_bench.files.reading import read_item_columns, without_key
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _text(cell: Any) -> str:
     """Return a cell as text; a whole number that a missing one beside it made a fraction is whole again."""
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
-    return cell.decode() if isinstance(cell, bytes) else str(cell)
+    return text_of(cell)
 
 
 def _codes(names: Sequence[str]) -> NDArray[np.int64] | None:

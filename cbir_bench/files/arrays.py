@@ -64,12 +64,13 @@ def chosen(arrays: Mapping[str, Any], key: str, text: str) -> Any:
 
 
 def only_matrix(arrays: Mapping[str, Any], text: str) -> Any:
-    """Return the only matrix, or the only array.
+    """Return the only matrix, or else the only array of several dimensions, or the only array.
 
     Raises:
         DataError: if several could be meant, or there is none.
     """
-    matrices = [name for name, array in arrays.items() if array.ndim == 2] or list(arrays)
+    several = [name for name, array in arrays.items() if array.ndim > 1]
+    matrices = [name for name in several if arrays[name].ndim == 2] or several or list(arrays)
     if len(matrices) != 1:
         raise DataError(
             f"{text} has {len(matrices)} arrays that could be vectors: {', '.join(matrices) or 'none'}. "

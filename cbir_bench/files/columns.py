@@ -52,23 +52,41 @@ class Columns:
         """Return the column ``id`` as names, if there is one.
 
         Raises:
-            DataError: if a row has none, or two rows have the same.
+            DataError: if a row has none or one that is no text, or two rows have the same.
         """
         if ID not in self.columns:
             return None
         column = self.columns[ID]
+        if np.ndim(column) > 1 and not isinstance(column, list):
+            raise DataError(
+                f"{self.file} has ids of shape {np.shape(column)}. Give each item one: ({len(column)},)."
+            )
         missing = [row for row, one in enumerate(column) if is_nothing(one)]
         if missing:
             raise DataError(
                 f"{self.file} has no id in {len(missing)} of {len(column)} rows, the first is row "
                 f"{missing[0]}. Give each item its own."
             )
-        names = tuple(map(str, column))
+        names = tuple(map(text_of, column))
         if len(set(names)) < len(names):
             seen: set[str] = set()
             twice = next(i for i in names if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise DataError(f"{self.file} has the id {twice!r} twice. Give each item its own.")
         return names
+
+
+def text_of(cell: Any) -> str:
+    """Return a cell as text.
+
+    Raises:
+        DataError: if it holds bytes that are no UTF-8.
+    """
+    if not isinstance(cell, bytes):
+        return str(cell)
+    try:
+        return cell.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{cell!r} is no text in UTF-8. Write names as text.") from error
 
 
 def as_numbers(column: Any) -> Any:

@@ -143,7 +143,7 @@ def read_ids(text: str, column: str = "") -> tuple[str, ...]:
     path = expand_user(text)
     if ending(path) == ".txt" and path.is_file():
         try:
-            values: Any = path.read_text(encoding="utf-8-sig").splitlines()
+            values: Any = _lines(path)
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path} cannot be read: {error}. Save it as UTF-8.") from error
     else:
@@ -152,6 +152,16 @@ def read_ids(text: str, column: str = "") -> tuple[str, ...]:
         values = found.get(column or only)
     ids = Columns(file=text, columns={ID: values}).ids()
     return ids or ()
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a text, which end with a line feed or the two characters of Windows.
+
+    Any other character that Unicode calls a line's end may be part of a file's name.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = [line.removesuffix("\r") for line in file.read().split("\n")]
+    return lines if lines[-1] else lines[:-1]
 
 
 def located(text: str) -> tuple[Path, str]:
@@ -195,8 +205,13 @@ def _array(path: Path, key: str, text: str, named: tuple[str, ...]) -> tuple[Any
         table = beside(path)
         return read_npy(path), {} if table is None else read_table(table)
     arrays = _arrays(path)
-    numbers = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
-    array = chosen(arrays, key, text) if key else only_matrix(numbers, text)
+    named_otherwise = (*_PLURALS, *named)
+    unnamed = {
+        name: array
+        for name, array in arrays.items()
+        if isinstance(array, np.ndarray) and name not in named_otherwise
+    }
+    array = chosen(arrays, key, text) if key else only_matrix(unnamed, text)
     columns = {name: arrays[name] for name in named if name in arrays}
     return array, {name: column for name, column in columns.items() if n_dimensions(column)}
 
@@ -212,17 +227,39 @@ def _arrays(path: Path) -> dict[str, Any]:
         arrays = read_npz(path)
     starts = arrays.pop(LABEL_STARTS, None)
     if starts is not None and "labels" in arrays:
-        flat = arrays["labels"].tolist()
-        arrays["labels"] = [tuple(flat[a:b]) for a, b in pairwise(starts.tolist())]
+        arrays["labels"] = _several(arrays["labels"], starts, path)
+    arrays |= {name: _column(arrays[name]) for name in (*_PLURALS, *NO_VECTORS) if name in arrays}
     singular = {one: arrays[many] for many, one in _PLURALS.items() if many in arrays}
     return {**arrays, **{name: column for name, column in singular.items() if name not in arrays}}
+
+
+def _several(labels: Any, starts: Any, path: Path) -> list[tuple[Any, ...]]:
+    """Return the labels of each item."""
+    whole = isinstance(labels, np.ndarray) and labels.ndim == starts.ndim == 1
+    ends = starts.tolist() if whole and starts.size and starts.dtype.kind in "iu" else [-1]
+    ascending = all(a <= b for a, b in pairwise(ends))
+    if not ascending or (ends[0], ends[-1]) != (0, len(labels)):
+        raise DataError(
+            f"The array {LABEL_STARTS!r} of {path} does not say which of the labels each item has. Write "
+            "whole numbers that begin with 0, never fall and end with the number of labels: item i has "
+            f"labels[{LABEL_STARTS}[i]:{LABEL_STARTS}[i + 1]]."
+        )
+    flat = labels.tolist()
+    return [tuple(flat[a:b]) for a, b in pairwise(ends)]
+
+
+def _column(values: Any) -> Any:
+    """Return a matrix of one column as that column."""
+    if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    return values
 
 
 def _listed(text: str, name: str, path: Path) -> Any:
     """Return a list that is kept as JSON in the metadata, as a column."""
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"The metadata {name!r} of {path} is no JSON ({error}). Write a JSON list with one entry for "
             "each item."

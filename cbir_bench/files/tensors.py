@@ -63,7 +63,15 @@ def read_tensors(path: Path) -> Tensors:
         metadata = {str(name): str(text) for name, text in header.pop(_METADATA, {}).items()}
         n_bytes = path.stat().st_size - begin
         arrays = {name: _array(path, name, told, begin, n_bytes) for name, told in header.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         said = str(error) or type(error).__name__
         raise DataError(f"{path} is no whole safetensors file ({said}). Write it again.") from error
     return Tensors(arrays, metadata)

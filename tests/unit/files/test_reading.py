@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cbir_bench.core.errors import DataError, InvalidArrayError
-from cbir_bench.files.reading import read_columns, read_vectors
+from cbir_bench.files.reading import read_columns, read_ids, read_vectors
 from cbir_bench.scoring.labels import as_labels
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
@@ -218,3 +218,119 @@ def test_an_archive_may_hold_other_files(tmp_path):
     actual, _ = read_vectors(str(tmp_path / "t.npz"))
 
     np.testing.assert_array_equal(actual, VECTORS)
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        np.arange(6.0),
+        np.array(3),
+        np.arange(6)[:, None],
+        np.array(list("abcdef")),
+        np.arange(6)[::-1],
+        np.arange(6) - 5,
+        np.arange(6) * 100,
+        np.arange(5),
+        np.array([0, 3, 2, 4, 4, 5]),
+        np.empty(0, np.int64),
+    ],
+    ids=range(10),
+)
+def test_starts_that_divide_no_labels_are_a_sentence(tmp_path, starts):
+    """Python would count from the end, or give items no label at all."""
+    path = tmp_path / "e.npz"
+    np.savez(path, vectors=VECTORS, labels=list("abcde"), label_starts=starts)
+
+    with pytest.raises(DataError, match=r"'label_starts' .* does not say which of the labels"):
+        read_vectors(str(path))
+
+
+def test_starts_divide_labels(tmp_path):
+    """Whole numbers of any type; several labels, one, or none."""
+    path = tmp_path / "e.npz"
+    starts = np.array([0, 2, 2, 3, 4, 5], np.uint8)
+    np.savez(path, vectors=VECTORS, labels=list("abcde"), label_starts=starts)
+
+    actual = read_vectors(str(path))[1].get("label")
+
+    assert actual == [("a", "b"), (), ("c",), ("d",), ("e",)]
+
+
+def test_starts_of_labels_that_are_no_list_are_a_sentence(tmp_path):
+    """A matrix of labels is not a row of them."""
+    path = tmp_path / "e.npz"
+    np.savez(path, vectors=VECTORS, labels=np.ones((5, 2)), label_starts=np.arange(6))
+
+    with pytest.raises(DataError, match="'label_starts'"):
+        read_vectors(str(path))
+
+
+@pytest.mark.parametrize("name", ["id", "ids"])
+def test_ids_may_be_a_matrix_of_one_column(tmp_path, name):
+    """So come those that were a column of a table."""
+    np.savez(tmp_path / "e.npz", vectors=VECTORS, **{name: np.array(list("abcde"))[:, None]})
+
+    actual, columns = read_vectors(str(tmp_path / "e.npz"))
+
+    np.testing.assert_array_equal(actual, VECTORS)
+    assert columns.ids() == tuple("abcde")
+
+
+def test_several_ids_of_an_item_are_refused(tmp_path):
+    """Any of them could be meant."""
+    np.savez(tmp_path / "e.npz", vectors=VECTORS, ids=np.array(["ab"] * 10).reshape(5, 2))
+
+    with pytest.raises(DataError, match=r"ids of shape \(5, 2\)\. Give each item one"):
+        read_vectors(str(tmp_path / "e.npz"))[1].ids()
+
+
+def test_columns_are_not_among_what_could_be_vectors(tmp_path):
+    """A message that suggests the ids sends people the wrong way."""
+    arrays = {"a": VECTORS, "b": VECTORS, "ids": list("abcde"), "groups": np.ones((5, 2))}
+    np.savez(tmp_path / "e.npz", **arrays)
+
+    with pytest.raises(DataError, match=r"has 2 arrays that could be vectors: a, b\. Name one"):
+        read_vectors(str(tmp_path / "e.npz"))
+
+
+def test_an_array_of_another_shape_is_what_was_meant(tmp_path):
+    """Whoever wants a matrix then says which shape was found."""
+    np.savez(tmp_path / "e.npz", vectors=VECTORS[:, None], notes=list("abcde"), ids=list("abcde"))
+
+    assert read_vectors(str(tmp_path / "e.npz"))[0].shape == (5, 1, 3)
+
+
+def test_ids_of_bytes_are_text(tmp_path):
+    """h5py and older NumPy have them so."""
+    ids = ["ä/1.jpg", "b", "c", "d", "e"]
+    np.savez(tmp_path / "e.npz", vectors=VECTORS, ids=np.array([one.encode() for one in ids]))
+
+    actual = read_vectors(str(tmp_path / "e.npz"))[1].ids()
+
+    assert actual == tuple(ids)
+
+
+def test_ids_of_other_bytes_are_refused(tmp_path):
+    """Latin-1, or something that is no text at all."""
+    np.savez(tmp_path / "e.npz", vectors=VECTORS, ids=np.array([b"\xe4", b"b", b"c", b"d", b"e"]))
+
+    with pytest.raises(DataError, match="is no text in UTF-8"):
+        read_vectors(str(tmp_path / "e.npz"))[1].ids()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_name_ends_where_its_line_does(tmp_path, end, last):
+    """Names may hold what Unicode calls a line's end; half of one is nobody's."""
+    names = ("a\u2028b", "c\x85d", "e\x0cf", "g\rh", " i")
+    text = end.join(names) + end * last
+    (tmp_path / "ids.txt").write_bytes(text.encode())
+
+    assert read_ids(str(tmp_path / "ids.txt")) == names
+
+
+def test_an_empty_file_has_no_ids(tmp_path):
+    """It is not one item without a name."""
+    (tmp_path / "ids.txt").write_bytes(b"")
+
+    assert read_ids(str(tmp_path / "ids.txt")) == ()

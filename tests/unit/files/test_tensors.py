@@ -94,7 +94,7 @@ def test_one_of_several_matrices_needs_a_key(path):
     assert columns.ids() is None
 
 
-@pytest.mark.parametrize("text", ["[1, 2", '"a"', '{"a": 1}'])
+@pytest.mark.parametrize("text", ["[1, 2", '"a"', '{"a": 1}', "[" * 200_000], ids=range(4))
 def test_metadata_that_is_no_list_is_refused(path, text):
     """Somebody's own notes."""
     save_file({"x": VECTORS}, path, {"ids": text})
@@ -142,8 +142,10 @@ def told(**changes):
         file_of(told(data_offsets=[-60, 0])),
         file_of(told(), b"\0" * 59),
         file_of({"x": {"dtype": "F32"}}),
+        file_of(b"[" * 200_000),
+        file_of(b'{"__metadata__": {"ids": ' + b"[" * 200_000),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_what_is_no_whole_file_is_a_sentence(path, content):
     """Downloads break off, and anybody can call a file anything."""
