@@ -100,7 +100,7 @@ def choose_material(data: TrainingData, recipe: TrainingRecipe) -> Material:
         recipe.check(training.n_classes)
         return Material(training, validation, 0)
     n_held_out = _n_held_out(training.n_classes, recipe)
-    recipe.check(training.n_classes - n_held_out)
+    recipe.check(training.n_classes - n_held_out, n_held_out)
     if recipe.validate_every and not n_held_out:
         raise SettingError(
             f"validate_every = {recipe.validate_every} needs images to validate on, but {data.name!r} has no "
@@ -116,7 +116,9 @@ def choose_material(data: TrainingData, recipe: TrainingRecipe) -> Material:
 
 def _n_held_out(n_classes: int, recipe: TrainingRecipe) -> int:
     """Return how many classes to hold out: none, or at least two, since among one all is found."""
-    return max(2, round(recipe.held_out * n_classes)) if recipe.held_out else 0
+    if not recipe.held_out:
+        return 0
+    return min(n_classes, max(2, round(recipe.held_out * n_classes)))
 
 
 def _nothing_to_learn(name: str, n_alone: int) -> DataError:

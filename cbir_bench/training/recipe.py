@@ -176,19 +176,27 @@ class TrainingRecipe:
         """The miner, with "auto" resolved."""
         return _MINERS[self.loss][0] if self.miner == "auto" else self.miner
 
-    def check(self, n_classes: int) -> None:
+    def check(self, n_classes: int, n_held_out: int = 0) -> None:
         """Refuse a training split with too few classes for a batch.
 
         Args:
             n_classes: classes to train on, each with at least two images.
+            n_held_out: classes of the training split that are kept aside.
 
         Raises:
             SettingError: with both numbers.
         """
-        if n_classes < self.batch_classes:
-            advice = f"Set classes_per_batch to {n_classes} or less, or train" * (n_classes > 1)
-            raise SettingError(
-                f"A batch needs {self.batch_classes} classes, but the training split has "
-                f"{n_classes} with at least two images{' left' * bool(self.held_out)}. "
-                f"{advice or 'Train'} on more classes."
-            )
+        if n_classes >= self.batch_classes:
+            return
+        ways = [f"Set classes_per_batch to {n_classes} or less"] if n_classes > 1 else []
+        if n_held_out:
+            ways.append("set held_out to a smaller share or to 0")
+        ways.append("train on more classes")
+        advice = ", or ".join(ways)
+        aside = (
+            f" left, as held_out = {self.held_out} keeps {n_held_out} aside" if n_held_out else ""
+        )
+        raise SettingError(
+            f"A batch needs {self.batch_classes} classes, but the training split has "
+            f"{n_classes} with at least two images{aside}. {advice[0].upper()}{advice[1:]}."
+        )

@@ -167,6 +167,40 @@ def test_a_single_class_is_refused_with_the_only_way_out(make_data, make_network
 
 
 @pytest.mark.parametrize(
+    ("counts", "held_out", "message"),
+    [
+        (
+            (6, 6),
+            0.5,
+            r"has 0 .* left, as held_out = 0\.5 keeps 2 aside\. Set held_out to a smaller share or to 0, or",
+        ),
+        (
+            (6,) * 5,
+            0.4,
+            r"has 3 .* keeps 2 aside\. Set classes_per_batch to 3 or less, or set held_out",
+        ),
+        ((6,), 0.5, r"has 0 .* keeps 1 aside\. "),
+    ],
+)
+def test_fewer_held_out_classes_are_a_way_out(
+    counts, held_out, message, make_data, make_network
+) -> None:
+    """More classes are not at hand; those kept aside are."""
+    with pytest.raises(SettingError, match=message):
+        train(make_network(), make_data(*counts), TrainingRecipe(**SMALL, held_out=held_out))
+
+
+def test_a_validation_split_leaves_all_classes(make_data, make_network) -> None:
+    """No class is held out then, and none could be given back."""
+    data = make_data(6, 6, 6, val=(3, 3))
+
+    with pytest.raises(
+        SettingError, match=r"two images\. Set classes_per_batch to 3 or less, or train"
+    ):
+        train(make_network(), data, TrainingRecipe(**SMALL, held_out=0.2))
+
+
+@pytest.mark.parametrize(
     ("counts", "message"),
     [
         ((1,) * 9, r"Each of the 9 training images of 'colours' is the only one of its class"),
