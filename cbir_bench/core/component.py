@@ -13,7 +13,7 @@ from cbir_bench.core.errors import SettingError, did_you_mean
 from cbir_bench.core.hashing import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cbir_bench.core.registry import Registry
 
@@ -69,15 +69,21 @@ def setting_of(use: str, component: Any, label: str = "") -> Setting:
     )
 
 
-def describe(use: str, component: Any) -> str:
-    """Return a short name: ``hnswlib(m=32)``, with the options that differ from their defaults."""
+def describe(use: str, component: Any, always: Collection[str] = ()) -> str:
+    """Return a short name: ``hnswlib(m=32)``, with the options that differ from their defaults.
+
+    Args:
+        use: the registered name.
+        component: with its options.
+        always: options that are named at their defaults, too.
+    """
     changed = []
     for option in fields(component):
         value = getattr(component, option.name)
         default = (
             option.default_factory() if option.default_factory is not MISSING else option.default
         )
-        if value != default:
+        if value != default or option.name in always:
             changed.append(f"{option.name}={value}")
     return f"{use}({', '.join(changed)})" if changed else use
 

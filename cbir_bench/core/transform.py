@@ -20,7 +20,8 @@ class Transform(Protocol):
     """
 
     LEARNS: ClassVar[bool]
-    """Whether ``fit`` looks at training vectors; where not, no training split is needed."""
+    """Whether ``fit`` looks at training vectors; where not, no training split is needed. One that needs a
+    number of them may say it in a property ``n_needed``, so that too few are refused before any work."""
 
     def fit(self, training: Matrix) -> Mapping[str, NDArray[np.generic]]:
         """Return what it learns from ``(n, dim)`` vectors of the training split; empty if it learns nothing.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cbir_bench.core.component import create
 from cbir_bench.core.dataset import Split
-from cbir_bench.core.errors import DataError
+from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.core.hashing import key_of
 from cbir_bench.core.model import FittedModel
 from cbir_bench.core.registry import MODELS, TRANSFORMS
@@ -15,6 +15,8 @@ from cbir_bench.core.training_data import TrainingData
 from cbir_bench.core.trial import NO_TRANSFORM
 from cbir_bench.embeddings.key import embeddings_key, embeddings_origin, library_versions
 from cbir_bench.run.learned import LEARNING_VERSION
+from cbir_bench.training.classes import choose_material
+from cbir_bench.training.recipe import TrainingRecipe
 from cbir_bench.training.store import training_key, training_origin
 
 if TYPE_CHECKING:
@@ -141,6 +143,28 @@ def artefact_of(subject: Subject, places: Places, transform: Setting = NO_TRANSF
         source=plain,
         teacher=teacher,
     )
+
+
+def check_learning(subject: Subject, transform: Setting) -> None:
+    """Refuse what a training split is too small for, before anything is made.
+
+    Raises:
+        SettingError: if a batch needs more classes than there are, or a transform more vectors.
+        DataError: if no class has two images.
+    """
+    if subject.training is not None and len(subject.data.rows(Split.TRAIN)):
+        recipe = TrainingRecipe(**subject.training.values)
+        try:
+            choose_material(TrainingData.of(subject.data), recipe)
+        except SettingError as error:
+            raise SettingError(f"{subject.model} on {subject.dataset}: {error}") from error
+    needed = getattr(create(TRANSFORMS, transform.use, transform.values), "n_needed", 0)
+    n_training = len(subject.data.rows(Split.TRAIN))
+    if 0 < n_training < needed:
+        raise SettingError(
+            f"The transform {transform} needs {needed} training vectors, but {subject.dataset} has "
+            f"{n_training} training images. Lower its dim."
+        )
 
 
 def _plain(subject: Subject, places: Places, split: Split) -> Artefact:

@@ -96,10 +96,11 @@ def _label(
     label: str, use: str, made: Any, axes: Mapping[str, list[Option]], chosen: Mapping[str, Option]
 ) -> str:
     """Return a label that tells the points of one table apart."""
+    swept = [name for name, values in axes.items() if len(values) > 1]
     if not label:
-        return describe(use, made)
-    swept = [f"{name}={chosen[name]}" for name, values in axes.items() if len(values) > 1]
-    return f"{label} ({', '.join(swept)})" if swept else label
+        return describe(use, made, always=swept)
+    shown = ", ".join(f"{name}={chosen[name]}" for name in swept)
+    return f"{label} ({shown})" if shown else label
 
 
 def _values(

@@ -27,6 +27,7 @@ from cbir_bench.records.store import RecordStore
 from cbir_bench.run.evaluate import Ended, Part, Vectors, never_searched
 from cbir_bench.run.job import Job, JobTrial
 from cbir_bench.run.making import Maker, text_model
+from cbir_bench.run.measuring import verdict
 from cbir_bench.run.model_files import write_model_files
 from cbir_bench.run.notes import data_notes
 from cbir_bench.run.plan import make_plan
@@ -111,7 +112,7 @@ def run_suite(
         maker = Maker(places, progress, readers)
         if builds:
             vectors = _Frozen(maker)
-            vectors.make(builds, progress)
+            vectors.make(builds)
             sweep.run(builds, vectors)
         write_model_files(plan.artefacts, maker, folder)
         failures = _failures(plan, store)
@@ -182,7 +183,7 @@ class _Frozen:
         self._maker = maker
         self._problems: dict[tuple[str, tuple[str, ...]], Ended] = {}
 
-    def make(self, builds: list[Build], progress: Progress) -> None:
+    def make(self, builds: list[Build]) -> None:
         """Make what is missing. A model that fails becomes a problem; the others go on.
 
         Raises:
@@ -203,8 +204,7 @@ class _Frozen:
                 if there or isinstance(error.__cause__, OSError):
                     raise  # a damaged file or a full disk is nothing that a model did
                 errors.append(error)
-                self._problems[key] = Ended("failed", str(error), log_tail="")
-                progress.say(f"{build.artefact.model} on {build.artefact.dataset}: {error}")
+                self._problems[key] = Ended(*verdict(error), log_tail="")
         if len(errors) == len(wanted):
             raise errors[0]
 

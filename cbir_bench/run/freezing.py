@@ -104,8 +104,9 @@ def _model(text: str, folder: Path) -> Setting:
     fits = isinstance(component, FittedModel) and component.needs_fit
     if fits or model.values.get("weights") == "train":
         raise SettingError(
-            f"{model} has to learn from a training split first, and {str(folder)!r} has none. Write a "
-            "suite whose data set has one, and give that to `cbir-bench freeze`."
+            f"{model} has to learn from a training split first, but all images of {str(folder)!r} are taken "
+            "as one set here. Write a suite whose data set has a training split, and give that to "
+            "`cbir-bench freeze`."
         )
     return model
 
@@ -117,7 +118,7 @@ def train_all(artefacts: Iterable[Artefact], maker: Maker) -> list[Line]:
         SettingError: if there is nothing to train.
         CbirBenchError: if the only model, or every one, cannot be trained.
     """
-    trained = list({a.checkpoint_key: a for a in artefacts if a.checkpoint_key}.values())
+    trained = list({a.checkpoint_key: a.plain for a in artefacts if a.checkpoint_key}.values())
     if not trained:
         raise SettingError(
             "No model of the suite is trained. Add a [model.training] table below a model."
@@ -132,11 +133,17 @@ def _trained_cells(artefact: Artefact, maker: Maker) -> dict[str, str]:
     best = next((v["scores"] for v in log.validations if v["step"] == log.best_step), {})
     return {
         "steps": str(len(log.losses)),
-        "last loss": f"{log.losses[-1]:.3f}",
+        "loss at last": f"{_mean_of_last(log.losses):.3f}",
         "held-out classes": ", ".join(f"{name} {value:.3f}" for name, value in best.items()),
         "CPU s": f"{log.cpu_seconds:.0f}",
         "weights": str(path),
     }
+
+
+def _mean_of_last(losses: Sequence[float]) -> float:
+    """Return the mean over the last tenth of the steps, as the report has it."""
+    last = losses[-max(1, round(len(losses) / 10)) :]
+    return sum(last) / len(last)
 
 
 def _told_of_each(
@@ -266,7 +273,7 @@ def _files_in(folder: Path, artefacts: Sequence[Artefact], suffix: str) -> Itera
 def as_text(lines: Sequence[Line]) -> str:
     """Return the lines as a table of aligned columns, and each problem below it."""
     done = [line.cells for line in lines if not line.problem]
-    columns = list(done[0]) if done else []
+    columns = [name for name in done[0] if any(cells[name] for cells in done)] if done else []
     rows = [columns, *([cells[name] for name in columns] for cells in done)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     text = [

@@ -35,10 +35,26 @@ def _notes(opened: Opened, plan: Plan) -> Iterator[tuple[str, str]]:
         yield "", note
     if opened.data.groups is not None:
         yield "", group_note(opened.data.groups[opened.data.rows(Split.TEST)])
+    if any(artefact.training is not None for artefact in plan.artefacts):
+        yield from (("", note) for note in _seen_in_training(opened))
     for protocol, truth in opened.truths.items():
         size = summarise(truth)
         for note in [*size.notes(), *_undefined(truth, plan), *_shortened(truth, size, plan)]:
             yield f", {protocol}", note
+
+
+def _seen_in_training(opened: Opened) -> Iterator[str]:
+    """Yield how many classes of the test split a model that is trained here has seen."""
+    data = opened.data
+    train, test = (
+        np.unique(data.labels.take(data.rows(split)).codes) for split in (Split.TRAIN, Split.TEST)
+    )
+    n_seen = len(np.intersect1d(train, test))
+    if n_seen:
+        yield (
+            f"{n_seen} of {len(test)} classes of the test split are in the training split, too: models that "
+            "are trained here know them, which new classes would not be."
+        )
 
 
 def _undefined(truth: GroundTruth, plan: Plan) -> Iterator[str]:

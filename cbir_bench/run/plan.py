@@ -14,7 +14,7 @@ from cbir_bench.core.hashing import key_of
 from cbir_bench.core.registry import DATASETS, INDEXES, RERANKERS
 from cbir_bench.core.trial import Trial
 from cbir_bench.protocols import PROTOCOLS
-from cbir_bench.run.artefacts import Subject, artefact_of
+from cbir_bench.run.artefacts import Subject, artefact_of, check_learning
 from cbir_bench.run.near_duplicates import with_groups
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def make_plan(suite: Suite, places: Places) -> Plan:
     artefacts: list[Artefact] = []
     builds: list[Build] = []
     for one, model, transform in product(opened, suite.models, suite.transforms):
-        artefact = artefact_of(Subject(one.setting, one.data, *model), places, transform)
+        subject = Subject(one.setting, one.data, *model)
+        check_learning(subject, transform)
+        artefact = artefact_of(subject, places, transform)
         artefacts.append(artefact)
         builds += _builds(suite, one, artefact)
     return Plan(suite=suite, opened=opened, artefacts=tuple(artefacts), builds=tuple(builds))

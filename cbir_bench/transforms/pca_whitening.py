@@ -45,6 +45,11 @@ class PcaWhitening:
     power: Annotated[float, Gt(0), Le(0.5)] = 0.5
     normalise: bool = True
 
+    @property
+    def n_needed(self) -> int:
+        """Training vectors that it takes at least: n of them vary in n - 1 directions."""
+        return self.dim + 1
+
     def fit(self, training: Matrix) -> Mapping[str, NDArray[np.generic]]:
         """Return the mean, the directions and the variances along them; see ``transforms.principal``."""
         return principal_directions(training, self.dim)._asdict()

@@ -98,6 +98,25 @@ def test_the_report_shows_how_models_learnt(trained):
     assert (trained / "results/trained/report/figures/training.png").is_file()
 
 
+def test_plan_says_which_classes_of_the_test_split_were_trained_on(trained):
+    """A score on classes that a model knows says little about new ones."""
+    for i in range(6):
+        for part, numbers in (("train", "012"), ("test", "345")):
+            folder = trained / "parts" / part / f"class{i}"
+            folder.mkdir(parents=True)
+            for number in numbers:
+                (trained / "photos" / f"class{i}" / f"{number}.png").rename(
+                    folder / f"{number}.png"
+                )
+    text = TRAINED.replace('root = "photos"\ntrain_fraction = 0.5', 'root = "parts"')
+    (trained / "trained.toml").write_text(text.replace("k = 6", "k = 2"))
+
+    actual = cbir_bench(trained, "plan", "trained.toml")
+
+    assert actual.returncode == 0, actual.stderr
+    assert "6 of 6 classes of the test split are in the training split, too" in actual.stdout
+
+
 def test_train_without_anything_to_train_says_so(place):
     """Nothing is done in silence."""
     actual = cbir_bench(place, "train", "tiny.toml")
@@ -313,7 +332,7 @@ def test_a_transform_learns_from_the_training_split_alone(trained):
 def test_a_transform_that_needs_more_than_there_is_becomes_a_reason(trained):
     """The other transforms are measured all the same."""
     text = TRAINED.replace(
-        "[[index]]", '[[transform]]\nuse = "none"\n[[transform]]\nuse = "pca"\ndim = 64\n[[index]]'
+        "[[index]]", '[[transform]]\nuse = "none"\n[[transform]]\nuse = "pca"\ndim = 12\n[[index]]'
     )
     (trained / "trained.toml").write_text(text)
 
@@ -321,4 +340,4 @@ def test_a_transform_that_needs_more_than_there_is_becomes_a_reason(trained):
 
     assert actual.returncode == 0, actual.stderr
     assert "2 trials have no result" in actual.stdout
-    assert "64" in actual.stdout
+    assert "refused: The transform keeps dim = 12, but the vectors have 8" in actual.stdout

@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from e2e.tiny import SUITE, command, environment
+from e2e.tiny import N_TRIALS, SUITE, command, environment
 
 PLUGIN = '''
 """An index of somebody else: exact search over a list."""
@@ -206,20 +206,38 @@ def test_an_index_that_kills_its_process_becomes_records_and_the_sweep_goes_on(p
 
 
 @pytest.mark.parametrize(("value", "words"), [("-1.0", "NaN or infinity"), ("0.0", "only zeros")])
-def test_bad_vectors_stop_the_run_and_name_the_images(place, value, words):
-    """A search over NaN would give numbers that mean nothing."""
+def test_bad_vectors_are_the_reason_of_their_trials_and_name_the_images(place, value, words):
+    """A search over NaN would give numbers that mean nothing; the other model is measured."""
     site = place / "site"
     install(site, "broken-model", "gone-wrong = gone_wrong:BrokenModel", group="models")
     (site / "gone_wrong.py").write_text(MODEL)
-    (place / "tiny.toml").write_text(
-        SUITE.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = "{value}"')
-    )
+    suite = SUITE.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = "{value}"')
+    (place / "tiny.toml").write_text(suite)
+
+    actual = run_with(site, place)
+
+    assert actual.returncode == 0
+    assert f"{N_TRIALS // 2} trials have no result" in actual.stdout
+    assert words in actual.stdout
+    assert "'class5/5.png'" in actual.stdout
+    assert "Traceback" not in actual.stderr
+
+
+@pytest.mark.parametrize(("value", "words"), [("-1.0", "NaN or infinity"), ("0.0", "only zeros")])
+def test_bad_vectors_of_the_only_model_stop_the_run(place, value, words):
+    """There is nothing left to measure."""
+    site = place / "site"
+    install(site, "broken-model", "gone-wrong = gone_wrong:BrokenModel", group="models")
+    (site / "gone_wrong.py").write_text(MODEL)
+    suite = SUITE.replace('[[model]]\nuse = "colour_histogram"\n', "")
+    suite = suite.replace('use = "pixels"', f'use = "gone-wrong"\nvalue = "{value}"')
+    (place / "tiny.toml").write_text(suite)
 
     actual = run_with(site, place)
 
     assert actual.returncode == 2
     assert words in actual.stderr
-    assert "class5/5.png" in actual.stderr
+    assert "'class5/5.png'" in actual.stderr
     assert "Traceback" not in actual.stderr
 
 

@@ -39,6 +39,7 @@ CHANGES = {
     "dataset": setting("digits"),
     "model": setting("timm", '{"backbone":"vit"}'),
     "training": None,
+    "transform": setting("pca", '{"dim":8}'),
     "quantizer": setting("int8"),
     "index": setting("hnswlib", '{"m":32}', "HNSW"),
     "reranker": setting("alpha-qe"),
@@ -95,3 +96,12 @@ def test_a_trial_without_training_survives_its_record(trial):
 
     assert Trial.from_json(untrained.to_json(), untrained.labels()) == untrained
     assert "training" not in untrained.labels()
+
+
+def test_a_trial_with_a_transform_survives_its_record(trial):
+    """One without is what it was before there were transforms: same id, no such key."""
+    changed = replace(trial, transform=setting("pca", '{"dim":8}', "PCA"))
+
+    assert Trial.from_json(changed.to_json(), changed.labels()) == changed
+    assert changed.labels()["transform"] == "PCA"
+    assert "transform" not in trial.to_json()

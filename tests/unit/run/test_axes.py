@@ -120,3 +120,10 @@ def test_a_whole_number_for_a_float_is_the_same_point():
     decimal, _ = expand(KIND, {"use": "graph", "rate": 1.0}, ("index", 0))
 
     assert whole == decimal
+
+
+def test_a_default_that_is_a_value_of_an_axis_is_named():
+    """A row called plain "graph" beside "graph(m=8)" would not say what it is."""
+    settings, _ = expand(KIND, {"use": "graph", "m": [8, 16], "ef_search": 64}, ("index", 0))
+
+    assert [str(setting) for setting in settings] == ["graph(m=8)", "graph(m=16)"]

@@ -9,11 +9,12 @@ import pytest
 
 from cbir_bench.core.component import setting_of
 from cbir_bench.core.dataset import DataContext, Dataset, LabelSets, Split
-from cbir_bench.core.errors import DataError, InvalidArrayError
+from cbir_bench.core.errors import DataError, InvalidArrayError, SettingError
+from cbir_bench.core.trial import NO_TRANSFORM
 from cbir_bench.models.given_vectors import VectorsFromFile
 from cbir_bench.models.pixels import Pixels
 from cbir_bench.models.timm_backbone import TimmModel
-from cbir_bench.run.artefacts import Subject, artefact_of
+from cbir_bench.run.artefacts import Subject, artefact_of, check_learning
 from cbir_bench.run.making import Maker, held_out_scores
 from cbir_bench.run.places import Places
 from cbir_bench.training.recipe import TrainingRecipe
@@ -138,6 +139,23 @@ def test_nothing_is_learnt_without_a_training_split(places, transform):
 
     with pytest.raises(DataError, match="has no training split"):
         artefact_of(one, places, *([transform] if transform else []))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "transform", "sentence"),
+    [
+        ({**RECIPE, "classes_per_batch": 5}, NO_TRANSFORM, "A batch needs 5 classes"),
+        (RECIPE, pca(dim=N_TRAIN), f"needs {N_TRAIN + 1} training vectors.*has {N_TRAIN}"),
+    ],
+)
+def test_a_training_split_that_is_too_small_is_found_before_any_work(recipe, transform, sentence):
+    """Hours of training would otherwise end in that sentence."""
+    data = make_data()
+
+    with pytest.raises(SettingError, match=sentence):
+        check_learning(subject(data, TimmModel(**NETWORK), recipe), transform)
+
+    assert data.images.read_rows == []
 
 
 def test_a_transform_learns_the_same_whatever_the_test_split_holds(places, maker):
