@@ -82,7 +82,7 @@ def class_items(data: TrainingData, split: Split) -> ClassItems:
 
 
 def choose_material(data: TrainingData, recipe: TrainingRecipe) -> Material:
-    """Return what is trained on and what is validated on.
+    """Return what is trained on and what is validated on; reads labels, and no image.
 
     That is the validation split where it has two classes of two images, else ``recipe.held_out`` of the
     training classes, drawn by the recipe's seed.

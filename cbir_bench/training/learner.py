@@ -35,7 +35,7 @@ class Learner:
 
     Args:
         network: a ``Trainable``, which is moved to its device.
-        recipe: how.
+        recipe: how, with its numbers ``settled``.
         pixels: ``(n_images, 3, height, width)`` uint8.
         classes: ``(n_images,)`` from 0 without gaps.
         n_classes: how many.

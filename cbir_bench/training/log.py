@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, TypedDict
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SERIES: Final = ("losses", "learning_rates", "light")
 
@@ -73,6 +77,11 @@ class TrainingLog:
         ]
         return {**table, **series, "validations": validations}
 
+    @property
+    def learnt(self) -> bool:
+        """Whether the loss fell, or the share of light pairs rose: see ``learns``."""
+        return learns(self.losses, self.light)
+
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> TrainingLog:
         """Return the log that ``to_json`` wrote.
@@ -90,6 +99,36 @@ class TrainingLog:
         )
         plain = {name: value for name, value in table.items() if name in known}
         return cls(**{**plain, **series, "validations": validations, "best_step": best_step})
+
+
+def learns(losses: Sequence[float], light: Sequence[float]) -> bool:
+    """Return whether the loss fell to zero or at all, or ever more pairs have none.
+
+    The last tenth of the steps is compared with the first tenth, by means. Contrastive and triplet losses
+    are means over the pairs that have a loss, and can rise while these become few: a share of
+    light pairs that rises is learning, too. Without two losses there is nothing to compare.
+
+    Args:
+        losses: of every step; NaN is left out.
+        light: of every step, the share of light pairs; likewise, and empty where it is not known.
+    """
+    loss, share = _first_and_last(losses), _first_and_last(light)
+    if loss is None:
+        return True
+    more_light = share is not None and share.last > share.first
+    return loss.last < loss.first or loss.last == 0 or more_light
+
+
+class _Ends(NamedTuple):
+    first: float
+    last: float
+
+
+def _first_and_last(series: Sequence[float]) -> _Ends | None:
+    """Return the means of the first and of the last tenth; None if there are not two values."""
+    known = [value for value in series if not math.isnan(value)]
+    n = math.ceil(len(known) / 10)
+    return _Ends(fmean(known[:n]), fmean(known[-n:])) if len(known) > 1 else None
 
 
 def _or_null(value: float) -> float | None:

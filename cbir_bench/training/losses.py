@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cbir_bench.training.light import light_pairs, light_triplets, no_light
 from cbir_bench.training.miners import make_miner
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cbir_bench.training.recipe import TrainingRecipe
-
-LOSS_LEARNING_RATES: Final = {"arcface": 0.3, "proxy-anchor": 0.1, "cross-entropy": 0.3}
-"""Peak learning rate of the weights that a loss keeps for each class, where the recipe names none."""
 
 
 class Ranking(NamedTuple):

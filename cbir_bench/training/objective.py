@@ -37,7 +37,8 @@ class Trainable(Protocol):
 
     A module may also have ``branches(pixels)``, which returns ``Branches``, with their lengths in
     ``ranked_dims`` and ``classified_dims``; without it, its vectors are the only ranked branch. A part
-    called ``backbone`` can be trained at a rate of its own.
+    called ``backbone`` can be trained at a rate of its own. Where ``pretrained`` is true, its weights have
+    learnt from images before, and a recipe that names no learning rate takes smaller steps.
 
     Attributes:
         dim: length of its vectors.

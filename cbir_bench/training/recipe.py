@@ -69,13 +69,17 @@ class TrainingRecipe:
             16 for arcface, 8 for proxy-anchor.
         steps: batches to train for.
         classes_per_batch: classes in a batch, at least 2; 0 is the loss's own: 64 for losses with class
-            weights (arcface, proxy-anchor, cross-entropy), 32 for losses over pairs.
+            weights (arcface, proxy-anchor, cross-entropy), 32 for losses over pairs, but no more than
+            there are to train on.
         images_per_class: images of each class in a batch, at least 2, drawn twice where a class has fewer;
             0 is the loss's own: 2 for losses with class weights, 4 for losses over pairs.
-        learning_rate: its peak.
+        learning_rate: its peak; 0 is 0.01 where training starts from the seed, and 0.0003 where it starts
+            from weights of a file or the hub, which 0.01 would ruin.
         backbone_rate: the backbone learns at this share of the learning rate; below 1 to keep more of
             what pretrained weights know.
-        loss_learning_rate: peak of the loss's own weights (class centres and proxies); 0 is the loss's own.
+        loss_learning_rate: peak of the loss's own weights (class centres and proxies); 0 is the loss's own:
+            0.3 for arcface and cross-entropy, 0.1 for proxy-anchor, and a tenth of it where training
+            starts from weights of a file or the hub.
         weight_decay: of AdamW.
         warmup: share of the steps over which the learning rate rises.
         clip_norm: gradients longer than this are shortened to it; 0 leaves them as they are.
@@ -106,7 +110,7 @@ class TrainingRecipe:
     steps: Annotated[int, Ge(1), Le(10_000_000)] = 300
     classes_per_batch: Annotated[int, Ge(0), Le(100_000)] = 0
     images_per_class: Annotated[int, Ge(0), Le(10_000)] = 0
-    learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-2
+    learning_rate: Annotated[float, Ge(0), Le(10)] = 0.0
     backbone_rate: Annotated[float, Gt(0), Le(10)] = field(default=1.0, metadata=LATER)
     loss_learning_rate: Annotated[float, Ge(0), Le(100)] = 0.0
     weight_decay: Annotated[float, Ge(0), Le(10)] = 1e-2
@@ -153,8 +157,12 @@ class TrainingRecipe:
 
     @property
     def batch_classes(self) -> int:
-        """Classes in a batch, the loss's own resolved."""
+        """Classes in a batch, the loss's own resolved, of as many classes as it asks for."""
         return self.classes_per_batch or (64 if self._has_class_weights else 32)
+
+    def batch_classes_of(self, n_classes: int) -> int:
+        """Return the classes in a batch of a data set: the loss's own are no more than there are."""
+        return self.classes_per_batch or max(2, min(self.batch_classes, n_classes))
 
     @property
     def batch_images(self) -> int:
@@ -186,7 +194,8 @@ class TrainingRecipe:
         Raises:
             SettingError: with both numbers.
         """
-        if n_classes >= self.batch_classes:
+        n_needed = self.batch_classes_of(n_classes)
+        if n_classes >= n_needed:
             return
         ways = [f"Set classes_per_batch to {n_classes} or less"] if n_classes > 1 else []
         if n_held_out:
@@ -197,6 +206,6 @@ class TrainingRecipe:
             f" left, as held_out = {self.held_out} keeps {n_held_out} aside" if n_held_out else ""
         )
         raise SettingError(
-            f"A batch needs {self.batch_classes} classes, but the training split has "
+            f"A batch needs {n_needed} classes, but the training split has "
             f"{n_classes} with at least two images{aside}. {advice[0].upper()}{advice[1:]}."
         )

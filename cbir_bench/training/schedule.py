@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cbir_bench.core.errors import SettingError
-from cbir_bench.training.losses import LOSS_LEARNING_RATES
 
 if TYPE_CHECKING:
     from cbir_bench.training.objective import Objective
@@ -26,6 +25,11 @@ def make_optimizer(network: Any, objective: Objective, recipe: TrainingRecipe) -
 
     Biases, norms and GeM's exponent are not decayed, nor are the loss's own weights.
 
+    Args:
+        network: a ``Trainable``.
+        objective: its losses.
+        recipe: how, with its numbers ``settled``.
+
     Raises:
         SettingError: if the recipe slows a backbone down and the network has none.
     """
@@ -36,11 +40,14 @@ def make_optimizer(network: Any, objective: Objective, recipe: TrainingRecipe) -
     weights = [p for p in network.parameters() if p.requires_grad]
     head = [p for p in weights if id(p) not in inside] + list(objective.classifiers.parameters())
     slow = recipe.learning_rate * recipe.backbone_rate
-    own_rate = recipe.loss_learning_rate or LOSS_LEARNING_RATES.get(recipe.loss, 0.0)
     groups = [
         *_decayed([p for p in weights if id(p) in inside], slow, recipe.weight_decay),
         *_decayed(head, recipe.learning_rate, recipe.weight_decay),
-        {"params": list(objective.losses.parameters()), "peak": own_rate, "weight_decay": 0.0},
+        {
+            "params": list(objective.losses.parameters()),
+            "peak": recipe.loss_learning_rate,
+            "weight_decay": 0.0,
+        },
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]])
 

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from cbir_bench.core.hashing import hash_array
 from cbir_bench.training.classes import choose_material
 from cbir_bench.training.history import History
 from cbir_bench.training.learner import Learner
-from cbir_bench.training.log import TrainingLog, Validation
+from cbir_bench.training.log import TrainingLog, Validation, learns
 from cbir_bench.training.pixels import resized_images
 from cbir_bench.training.precision import choose_precision
 from cbir_bench.training.randomness import repeatable
+from cbir_bench.training.settled import settled
 from cbir_bench.training.state import StateFile, fingerprint
 from cbir_bench.training.store import TRAINING_VERSION
 from cbir_bench.training.validation import Validator
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from cbir_bench.training.validation import Score
 
 
+_NOT_LEARNT: Final = "the loss did not fall: lower learning_rate"
+
+
 class TrainingProgress(Protocol):
     """Told how far training is."""
 
@@ -44,7 +48,7 @@ class TrainingProgress(Protocol):
         """Take note: "images" read, or "steps" done with the last loss (NaN where there is none).
 
         The note is for people: the last validation, the share of light pairs, where training goes
-        on from.
+        on from, and at the end whether nothing was learnt.
         """
         ...
 
@@ -90,6 +94,8 @@ def train(
         raise SettingError(
             f"validate_every = {recipe.validate_every} needs a score. Give train() one, or set it to 0."
         )
+    pretrained = getattr(network, "pretrained", False)
+    recipe = settled(recipe, material.training.n_classes, pretrained=pretrained)
     validation = material.validation if score is not None else None
     rows = [material.training.rows, *([] if validation is None else [validation.rows])]
     chosen = np.concatenate(rows)
@@ -159,7 +165,7 @@ class _Run:
             validates = self._validates()
             if validates:
                 self._validate()
-            progress("steps", history.n_steps, recipe.steps, step.loss, history.note())
+            progress("steps", history.n_steps, recipe.steps, step.loss, self._note())
             if self._file is not None and (validates or self._file.is_due()):
                 self._file.save(self._state())
         if self._best:
@@ -189,6 +195,13 @@ class _Run:
             device=self._network.device,
             precision=self._learner.precision,
         )
+
+    def _note(self) -> str:
+        """Return what progress says of the step that was just taken, and at the end of all of them."""
+        history, recipe = self._history, self._recipe
+        is_over = history.is_over(recipe.steps, recipe.patience)
+        learnt = not is_over or learns(history.losses, history.light)
+        return ", ".join(part for part in (history.note(), "" if learnt else _NOT_LEARNT) if part)
 
     def _validates(self) -> bool:
         """Whether the step that was just taken is followed by a validation."""

@@ -93,6 +93,7 @@ def make_network(
                 std=config["std"],
                 device=found_device(model.device),
                 made_as=made_as(model, framing),
+                pretrained=from_hub or file is not None,
             )
         except (RuntimeError, ValueError, AssertionError, AttributeError) as error:
             raise SettingError(

@@ -34,6 +34,7 @@ class EmbeddingNetwork(nn.Module):
         mean, std: of each colour channel, in [0, 1], as the backbone was trained with.
         device: where it is to run, "cpu" or "cuda"; whoever runs it moves it there.
         made_as: the options that it is made from.
+        pretrained: whether it gets weights of a file or the hub, so that training has something to ruin.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EmbeddingNetwork(nn.Module):
         std: Sequence[float],
         device: str,
         made_as: MadeAs,
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         self._still: tuple[Any, ...] = ()
@@ -56,6 +58,7 @@ class EmbeddingNetwork(nn.Module):
         self.prepare = preparation
         self.device = device
         self.made_as = made_as
+        self.pretrained = pretrained
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.pool = nn.Identity()

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from cbir_bench.training.log import TrainingLog
+from cbir_bench.training.log import TrainingLog, learns
 
 OLD = {
     "losses": [2.0, 1.5],
@@ -47,6 +47,56 @@ def test_a_log_of_before_is_read() -> None:
     assert actual.losses == (2.0, 1.5)
     assert (actual.learning_rates, actual.light, actual.validations) == ((), (), ())
     assert actual.best_step == 2
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([2.0, 1.5], True),
+        ([1.5, 2.0], False),
+        ([1.0, 1.0], False),
+        ([0.0, 0.0], True),  # as low as it gets
+        ([0.1, 0.0], True),
+        ([3.0, 1.0, *[0.0] * 16, 1.0, 2.9], True),  # the means of two and two
+        ([3.0, 1.0, *[0.0] * 16, 1.2, 2.9], False),
+        ([1.0, *[5.0] * 8, 0.9], True),  # what is between does not count
+        ([math.nan, 1.0, 2.0, math.nan], False),
+        ([math.nan, 2.0, 1.0, math.nan], True),
+        ([1.0], True),
+        ([math.nan] * 4, True),
+        ([], True),
+    ],
+)
+def test_a_loss_fell_if_its_last_tenth_is_below_its_first(losses, expected) -> None:
+    """Single steps jump about; one step alone can neither fall nor fail to."""
+    log = TrainingLog.from_json({**OLD, "losses": losses})
+
+    assert learns(losses, ()) is expected
+    assert log.learnt is expected
+
+
+@pytest.mark.parametrize(
+    ("light", "expected"),
+    [
+        ([0.5, 0.7], True),
+        ([0.7, 0.5], False),
+        ([0.5, 0.5], False),
+        ([0.0, 0.0], False),
+        ([math.nan, 0.5, 0.7], True),
+        ([math.nan, math.nan], False),
+        ([], False),
+    ],
+)
+def test_more_light_pairs_are_learning_whatever_the_loss_of_the_rest(light, expected) -> None:
+    """A mean over the pairs that still have a loss rises when the easy ones drop out of it."""
+    log = TrainingLog.from_json({**OLD, "losses": [0.38, 0.41], "light": light})
+
+    assert log.learnt is expected
+
+
+def test_what_a_log_concludes_is_not_written_into_it() -> None:
+    """It follows from the losses, and could contradict them."""
+    assert "learnt" not in TrainingLog.from_json(OLD).to_json()
 
 
 def test_an_attribute_of_a_later_version_is_left_out() -> None:

@@ -51,6 +51,7 @@ def test_every_loss_gathers_the_classes(loss, make_data, make_network) -> None:
 
     assert gap(network) > before + 0.1
     assert len(log.losses) == 60
+    assert log.learnt
 
 
 @pytest.mark.parametrize(
@@ -237,14 +238,45 @@ def test_progress_tells_images_and_steps(make_data, make_network) -> None:
     log = train(
         make_network(),
         make_data(*[20] * 8),
-        TrainingRecipe(**SMALL),
+        TrainingRecipe(**SMALL | {"loss": "n-pair", "steps": 60, "learning_rate": 0.02}),
         lambda *event: told.append(event),
     )
 
     images = [event[1:3] for event in told if event[0] == "images"]
     steps = [event[1:] for event in told if event[0] == "steps"]
     assert images == [(64, 160), (128, 160), (160, 160)]
-    assert steps == [(i + 1, 12, loss, "") for i, loss in enumerate(log.losses)]
+    assert steps == [(i + 1, 60, loss, "") for i, loss in enumerate(log.losses)]
+
+
+def notes(data, network, recipe, **options):
+    """Return the log of a training, and the notes on its steps."""
+    told = []
+    log = train(network, data, recipe, lambda *event: told.append(event), **options)
+    return log, [event[4] for event in told if event[0] == "steps"]
+
+
+def test_progress_says_at_the_end_that_the_loss_did_not_fall(make_data, make_network) -> None:
+    """Ruined weights still give vectors, and nobody looks at a curve that nothing points to."""
+    recipe = TrainingRecipe(**SMALL | {"loss": "n-pair", "learning_rate": 10, "warmup": 0})
+
+    log, actual = notes(make_data(*[6] * 8), make_network(), recipe)
+
+    assert not log.learnt
+    assert actual == [""] * 11 + ["the loss did not fall: lower learning_rate"]
+
+
+def test_the_advice_stands_beside_the_last_validation(make_data, make_network) -> None:
+    """Where training ends early, too."""
+    options = SMALL | {"loss": "n-pair", "learning_rate": 10, "warmup": 0}
+    recipe = TrainingRecipe(**options, validate_every=2, patience=1)
+
+    log, actual = notes(
+        make_data(*[6] * 8, val=(3, 3)), make_network(), recipe, score=lambda v, c: {"ap": 0.5}
+    )
+
+    assert log.stopped_early
+    assert actual[-1] == "ap 0.500, the loss did not fall: lower learning_rate"
+    assert not any("fall" in note for note in actual[:-1])
 
 
 def test_the_network_ends_in_evaluation_mode(make_data, make_network) -> None:
