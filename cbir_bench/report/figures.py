@@ -1,4 +1,4 @@
-"""The figures of a report: one row of panels per model, one file per data set, protocol and question."""
+"""The figures of a report: one file per data set, protocol and question, a row of panels per model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cbir_bench.report.choice import EXACT, PLAIN
 from cbir_bench.report.markdown import slug
+from cbir_bench.report.models_figure import comparable_models, make_models_figure
 from cbir_bench.report.panels import Panel, draw_panel
-from cbir_bench.report.style import marks_of, plotting
+from cbir_bench.report.style import marks_of, plotting, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from cbir_bench.report.choice import Section
 
+MODELS: Final = "models"
+"""The name of the figure that compares models."""
 MOST_MODELS: Final = 4
 """Rows of a figure; the models with the best quality are drawn."""
 MOST_SECTIONS: Final = 10
 """Data sets and protocols with figures; drawing takes most of a report's time."""
-_WIDTH, _ROW, _HEAD, _FOOT = 10.0, 3.1, 0.75, 0.9
+_WIDTH, _ROW, _HEAD, _FOOT = 10.0, 3.3, 1.05, 0.9
 """Inches."""
 _DPI: Final = 110
 
@@ -44,8 +47,15 @@ class Question(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A figure in its two formats."""
+    """A figure in its two formats.
 
+    Attributes:
+        about: "models", or the name of a question about operating points.
+        caption: in words.
+        svg, png: its files.
+    """
+
+    about: str
     caption: str
     svg: Path
     png: Path
@@ -54,7 +64,8 @@ class Drawn(NamedTuple):
 def draw_figures(sections: Sequence[Section], out_folder: Path) -> dict[str, list[Drawn]]:
     """Draw the sections' figures into ``out_folder/figures`` and return them by the section's title.
 
-    Sections without a point that could be chosen have none, nor have those after ``MOST_SECTIONS``.
+    Sections without a point that could be chosen are not in it, nor are those after
+    ``MOST_SECTIONS``. A section in which models alone differ has no figures of speed and cost.
     """
     folder = out_folder / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,15 +74,22 @@ def draw_figures(sections: Sequence[Section], out_folder: Path) -> dict[str, lis
     with plotting():
         for section in [one for one in sections if len(one.competing)][:MOST_SECTIONS]:
             name = slug(f"{section.dataset} {section.protocol}", taken)
-            drawn[section.title] = [
-                _save(
-                    make_figure(section, question),
-                    folder / f"{name}-{question.name}",
-                    f"{section.title}: {question.title}",
-                )
-                for question in QUESTIONS
-            ]
+            figures = drawn[section.title] = []
+            if len(comparable_models(section)):
+                words = f"{section.title}: models under exact search"
+                figures.append(_save(make_models_figure(section), folder / name, MODELS, words))
+            for question in () if models_alone(section) else QUESTIONS:
+                words = f"{section.title}: {question.title}"
+                figure = make_figure(section, question)
+                figures.append(_save(figure, folder / name, question.name, words))
     return drawn
+
+
+def models_alone(section: Section) -> bool:
+    """Whether every point was searched alike, without re-ranking: a panel would hold a single point."""
+    points = section.competing
+    settings = points[["index", "quantizer", "k", "n_threads"]].drop_duplicates()
+    return len(settings) == 1 and bool((points["reranker_use"] == PLAIN).all())
 
 
 def speed_panels(section: Section, points: pd.DataFrame) -> list[Panel]:
@@ -147,7 +165,7 @@ def make_figure(section: Section, question: Question) -> Any:
         left=0.08,
         right=0.985,
         wspace=0.2,
-        hspace=0.4,
+        hspace=0.5,
         top=1 - _HEAD / height,
         bottom=_FOOT / height,
     )
@@ -155,27 +173,30 @@ def make_figure(section: Section, question: Question) -> Any:
     for model, row, panels in zip(models, grid, rows, strict=False):
         for axes, panel in zip(row, panels, strict=True):
             draw_panel(axes, panel, marks)
-        row[0].set_title(_short(model, 36), fontweight="bold")
+        _name(figure, row[0], model)
     _explain(figure, section, question, len(models) - len(rows))
     return figure
 
 
+def _name(figure: Any, axes: Any, model: str) -> None:
+    """Write a model's name above its row, clear of what its panels say of points that are not shown."""
+    corner, height = axes.get_position(), figure.get_figheight()
+    y = corner.y1 + 0.24 / height
+    figure.text(corner.x0, y, shortened(model, 100), fontsize=10, fontweight="bold")
+
+
 def _explain(figure: Any, section: Section, question: Question, n_hidden: int) -> None:
     height = figure.get_figheight()
-    title = f"{_short(section.title, 70)}: {question.title}"
+    title = f"{shortened(section.title, 70)}: {question.title}"
     figure.text(0.012, 1 - 0.3 / height, title, fontsize=12, fontweight="bold", va="center")
     note = question.note
     if n_hidden:
-        note += f" The {n_hidden} models of lower quality are in the tables only."
+        note += f" Models in the tables only, since their quality is lower: {n_hidden}."
     figure.text(0.012, 0.12 / height, fill(note, 165), fontsize=8, color="#444444", va="bottom")
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _save(figure: Any, path: Path, caption: str) -> Drawn:
-    svg, png = path.with_suffix(".svg"), path.with_suffix(".png")
+def _save(figure: Any, path: Path, about: str, caption: str) -> Drawn:
+    svg, png = (path.with_name(f"{path.name}-{about}.{suffix}") for suffix in ("svg", "png"))
     figure.savefig(svg, format="svg", metadata={"Date": None})
     figure.savefig(png, format="png", metadata={"Software": None})
-    return Drawn(caption, svg, png)
+    return Drawn(about, caption, svg, png)

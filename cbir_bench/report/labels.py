@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+
+from cbir_bench.report.style import text_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,14 +88,9 @@ def label_curves(
         _write(axes, curve, place, panel)
 
 
-@lru_cache(maxsize=256)
 def _text_size(text: str) -> NDArray[np.float64]:
     """Return width and height of bold text of 8 points, in pixels at 100 dpi."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-
-    path = TextPath((0, 0), text, prop=FontProperties(family="DejaVu Sans", weight="bold"), size=8)
-    return np.array([path.get_extents().width, 8.0]) * 100 / 72 + (4, 1)
+    return np.array([text_width(text, 8.0, "bold"), 8.0 / 72]) * 100 + (4, 1)
 
 
 def _ink(

@@ -18,27 +18,42 @@ if TYPE_CHECKING:
 
     from cbir_bench.report.choice import Section
 
-_LIGHT: Final = (
-    "A pair or triplet is light if it has no loss: what is alike is already near, what is not is already "
-    "far. The more of what is drawn is light, the less there is to learn from it. Scores are of the "
-    "validation split, or of training classes held out."
-)
 MOST_ROWS: Final = 40
 """A longer table of operating points shows only the Pareto-optimal ones on the main page."""
 
 
 class Training(NamedTuple):
-    """How the models of a run learnt: a Markdown table and a figure's relative path; empty without any."""
+    """How the models of a run learnt; empty without any.
+
+    Attributes:
+        table, notes: as Markdown; the notes say how to read the table.
+        figure: relative path.
+    """
 
     table: str = ""
+    notes: str = ""
     figure: str = ""
+
+
+class Picture(NamedTuple):
+    """A figure of a section.
+
+    Attributes:
+        caption: in words.
+        path: relative.
+        of_models: whether it compares models; others show operating points.
+    """
+
+    caption: str
+    path: str
+    of_models: bool
 
 
 def main_page(
     name: str,
     points: pd.DataFrame,
     sections: Sequence[Section],
-    figures: Mapping[str, Sequence[tuple[str, str]]],
+    figures: Mapping[str, Sequence[Picture]],
     counts: str,
     *,
     training: Training = Training(),  # noqa: B008  immutable
@@ -49,7 +64,7 @@ def main_page(
         name: of the run.
         points: the table of records, failures included.
         sections: one per data set and protocol.
-        figures: for each section's title the captions and relative paths of its figures.
+        figures: by the title of a section; sections for which none were to be drawn are not in it.
         counts: how many trials there are, in words.
         training: how models learnt, if any was trained here.
     """
@@ -58,12 +73,12 @@ def main_page(
         parts += ["## Verdict", *(f"### {escape(s.title)}\n\n{verdict(s)}" for s in sections)]
     parts += _problems(points)
     for section in sections:
-        parts += _section(section, figures.get(section.title, ()))
+        parts += _section(section, figures.get(section.title))
     if training.table:
         parts += [
             "## Training",
-            _LIGHT,
             training.table,
+            training.notes,
             f"![How the models learnt]({training.figure})",
         ]
     if sections:
@@ -143,15 +158,20 @@ def _problems(points: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _section(section: Section, figures: Sequence[tuple[str, str]]) -> list[str]:
+def _section(section: Section, figures: Sequence[Picture] | None) -> list[str]:
     parts = [f"## {escape(section.title)}", tables.left_out(section)]
     if len(tables.exact_points(section)):
         parts += ["### Models under exact search", tables.models_table(section)]
-    if len(section.competing) and not figures:
+        parts += [_image(one) for one in figures or () if one.of_models]
+    if len(section.competing) and figures is None:
         parts.append("No figures: too many data sets and protocols were drawn before this one.")
-    parts += ["### Operating points", *(f"![{escape(text)}]({path})" for text, path in figures)]
+    parts += ["### Operating points", *(_image(one) for one in figures or () if not one.of_models)]
     parts += [_points(section), *_harness(section)]
     return parts
+
+
+def _image(picture: Picture) -> str:
+    return f"![{escape(picture.caption)}]({picture.path})"
 
 
 def _points(section: Section) -> str:

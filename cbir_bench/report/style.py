@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ def marks_of(libraries: Iterable[str]) -> dict[str, Mark]:
     new = [name for name in names if name not in _KNOWN]
     spare = {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(new)}
     return {name: _KNOWN.get(name) or spare[name] for name in names}
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; both ends stay, since either may tell it apart."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+@lru_cache(maxsize=1024)
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return the width of one line in inches, at a font size in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    properties = FontProperties(family="DejaVu Sans", weight=weight)
+    return float(TextPath((0, 0), text, prop=properties, size=size).get_extents().width) / 72
 
 
 @contextmanager

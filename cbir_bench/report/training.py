@@ -22,12 +22,24 @@ if TYPE_CHECKING:
 MOST_PANELS: Final = 48
 """Models whose curves are drawn; all are in the table."""
 _COLUMNS: Final = 4
-_WIDTH, _ROW, _HEAD, _FOOT = 11.0, 2.1, 0.85, 0.75
+_WIDTH, _ROW, _HEAD, _FOOT = 12.0, 2.3, 0.85, 0.9
 """Inches."""
 _DPI: Final = 110
 _LOSS, _LIGHT, _HELD_OUT = "#222222", "#D55E00", "#0072B2"
-_TITLE: Final = 42
+_ON_TOP: Final[dict[str, Any]] = {"clip_on": False, "zorder": 3}
+"""So that curves at 0 and 1 lie on the frame, not under it."""
+_TITLE: Final = 40
 """Characters of a line of a panel's title."""
+IDLE: Final = "steps without any"
+"""The column that counts steps in which a miner found nothing."""
+_LIGHT_MEANS: Final = (
+    "A pair or triplet is light if it has no loss: what is alike is already near, what is not is already "
+    "far. The more of what is drawn is light, the less there is to learn from it."
+)
+_SEMI_HARD: Final = (
+    "A semi-hard miner draws only triplets that have a loss, so that the share of light ones is 0 by "
+    "definition."
+)
 _FIRST_AND_LAST: Final = 0.1
 """Share of the steps that "at first" and "at last" are means over."""
 
@@ -49,7 +61,9 @@ class Curves:
         loss_name, miner: of its recipe.
         losses: ``(n_steps,)``.
         light: ``(n_steps,)`` share of the drawn pairs or triplets that had no loss; NaN where a loss has
-            no such thing.
+            no such thing, or the miner found nothing.
+        idle: share of the steps in which the miner found nothing, in [0, 1]; NaN without a miner, or
+            in a log of before light pairs were counted.
         metric: what held-out classes are scored by; empty without validation.
         held_out: ``(n_validations, 2)`` step and score.
         best_step: the step whose weights were kept.
@@ -63,6 +77,7 @@ class Curves:
     miner: str
     losses: NDArray[np.float64]
     light: NDArray[np.float64]
+    idle: float
     metric: str
     held_out: NDArray[np.float64]
     best_step: int
@@ -77,6 +92,7 @@ class Curves:
         metric = next(iter(validations[0]["scores"]), "") if validations else ""
         losses = _floats(log["losses"])
         light = _floats(log.get("light") or [])
+        mined = recipe.get("miner", "") not in {"", "none"} and len(light) == len(losses) > 0
         held_out = [(v["step"], v["scores"].get(metric, math.nan)) for v in validations]
         return cls(
             model=str(model["label"]),
@@ -85,6 +101,7 @@ class Curves:
             miner=str(recipe.get("miner", "")),
             losses=losses,
             light=light if len(light) == len(losses) else np.full(len(losses), math.nan),
+            idle=float(np.mean(np.isnan(light) & (losses == 0))) if mined else math.nan,
             metric=metric,
             held_out=np.array(held_out, float).reshape(-1, 2),
             best_step=int(log.get("best_step") or len(losses)),
@@ -122,16 +139,41 @@ def training_table(curves: Sequence[Curves]) -> str:
         "loss at last": [_loss(one.at_last(one.losses)) for one in curves],
         "light at first": [_share(one.at_first(one.light)) for one in curves],
         "light at last": [_share(one.at_last(one.light)) for one in curves],
+        IDLE: [_share(one.idle) for one in curves],
         "held-out classes": [_best(one) for one in curves],
         "CPU time": [numbers.duration(one.cpu_seconds) for one in curves],
     }
     if len({one.dataset for one in curves}) == 1:
         del columns["data set"]
+    if not _any_idle(curves):
+        del columns[IDLE]
     shown = {name: cells for name, cells in columns.items() if set(cells) - {numbers.MISSING, ""}}
     right = [
         i for i, name in enumerate(shown) if name not in {"data set", "model", "loss", "miner"}
     ]
     return table(list(shown), list(zip(*shown.values(), strict=True)), right)
+
+
+def training_notes(curves: Sequence[Curves]) -> str:
+    """Return how to read the table as Markdown, with a word on those columns alone that it has."""
+    if not curves:
+        return ""
+    notes = []
+    if any(np.isfinite(one.light).any() for one in curves):
+        notes += [_LIGHT_MEANS, '"At first" and "at last" are means over the first and last tenth']
+    else:
+        notes.append('"At last" is the mean over the last tenth')
+    notes[-1] += " of the steps."
+    if any((one.loss_name, one.miner) == ("triplet", "semi-hard") for one in curves):
+        notes.append(_SEMI_HARD)
+    if _any_idle(curves):
+        notes.append(
+            f'"{IDLE.capitalize()}" is the share of the steps in which the miner found nothing that '
+            "the model could learn from."
+        )
+    if any(len(one.held_out) for one in curves):
+        notes.append("Scores are of the validation split, or of training classes held out.")
+    return " ".join(notes)
 
 
 def draw_training(curves: Sequence[Curves], out_folder: Path) -> Drawn | None:
@@ -161,7 +203,7 @@ def make_training_figure(curves: Sequence[Curves]) -> Any:
     FigureCanvasAgg(figure)
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.05, right=0.95, wspace=0.42, hspace=0.5,
+        left=0.055, right=0.95, wspace=0.6, hspace=0.65,
         top=1 - _HEAD / height, bottom=_FOOT / height,
     )  # fmt: skip
     several = len({one.dataset for one in drawn}) > 1
@@ -176,22 +218,35 @@ def make_training_figure(curves: Sequence[Curves]) -> Any:
 def _draw(axes: Any, one: Curves, title: str) -> None:
     steps = np.arange(1, len(one.losses) + 1)
     axes.set_title(_wrapped(title), fontsize=7, fontweight="bold")
-    axes.plot(steps, _smooth(one.losses), color=_LOSS, lw=1.1)
+    axes.plot(steps, _smooth(one.losses), color=_LOSS, lw=1.1, **_ON_TOP)
     axes.set_ylim(bottom=min(0.0, float(np.nanmin(one.losses))))
+    axes.set_xlabel("step", fontsize=7, labelpad=1)
+    axes.set_ylabel("loss", fontsize=7, labelpad=2)
     axes.tick_params(labelsize=6.5, length=2)
     axes.grid(visible=False)
+    has_light = bool(np.isfinite(one.light).any())
+    if not has_light and not len(one.held_out):
+        return
+    words = [*(["share"] if has_light else []), *([one.metric] if len(one.held_out) else [])]
+    shares = _right_axis(axes, ", ".join(words))
+    if has_light:
+        shares.plot(steps, _smooth(one.light), color=_LIGHT, lw=1.1, ls=(0, (4, 1.5)), **_ON_TOP)
+    if len(one.held_out):
+        kept = one.held_out[one.held_out[:, 0] == one.best_step]
+        shares.plot(*one.held_out.T, color=_HELD_OUT, lw=0.9, marker="o", ms=3, **_ON_TOP)
+        shares.plot(*kept.T, color=_HELD_OUT, ls="", marker="o", ms=6, mfc="none", **_ON_TOP)
+
+
+def _right_axis(axes: Any, label: str) -> Any:
+    """Return a second axis from 0 to 1 over the same steps."""
     shares = axes.twinx()
     shares.grid(visible=False)
     shares.set_ylim(0, 1)
     shares.set_yticks([0, 0.5, 1])
+    shares.set_ylabel(label, fontsize=7, labelpad=2)
     shares.tick_params(labelsize=6.5, length=2)
     shares.spines["right"].set_visible(True)
-    if np.isfinite(one.light).any():
-        shares.plot(steps, _smooth(one.light), color=_LIGHT, lw=1.1, ls=(0, (4, 1.5)))
-    if len(one.held_out):
-        shares.plot(*one.held_out.T, color=_HELD_OUT, lw=0.9, marker="o", ms=3)
-        kept = one.held_out[one.held_out[:, 0] == one.best_step]
-        shares.plot(*kept.T, color=_HELD_OUT, ls="", marker="o", ms=6, mfc="none")
+    return shares
 
 
 def _wrapped(title: str) -> str:
@@ -247,12 +302,19 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
+def _any_idle(curves: Sequence[Curves]) -> bool:
+    return any(one.idle > 0 for one in curves)
+
+
 def _loss(value: float) -> str:
     return numbers.significant(value) if math.isfinite(value) else numbers.MISSING
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}".replace("%", " %") if math.isfinite(value) else numbers.MISSING
+    if not math.isfinite(value):
+        return numbers.MISSING
+    decimals = 1 if 0 < value < 0.005 else 0
+    return f"{value:.{decimals}%}".replace("%", " %")
 
 
 def _best(one: Curves) -> str:

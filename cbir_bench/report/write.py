@@ -32,8 +32,13 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     """
     from cbir_bench.records.frame import read_run
     from cbir_bench.report import choice, page
-    from cbir_bench.report.figures import draw_figures
-    from cbir_bench.report.training import curves_of, draw_training, training_table
+    from cbir_bench.report.figures import MODELS, draw_figures
+    from cbir_bench.report.training import (
+        curves_of,
+        draw_training,
+        training_notes,
+        training_table,
+    )
 
     run = read_run(run_folder)
     main = choice.main_metric(run.points, run.metrics, metric)
@@ -43,7 +48,10 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
         figures = draw_figures(sections, out_folder)
         links = {
             title: [
-                (figure.caption, f"{figure.png.parent.name}/{figure.png.name}") for figure in drawn
+                page.Picture(
+                    one.caption, f"{one.png.parent.name}/{one.png.name}", one.about == MODELS
+                )
+                for one in drawn
             ]
             for title, drawn in figures.items()
         }
@@ -51,6 +59,7 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
         curves = draw_training(learnt, out_folder)
         training = page.Training(
             training_table(learnt) if learnt else "",
+            training_notes(learnt),
             f"{curves.png.parent.name}/{curves.png.name}" if curves else "",
         )
         texts = {

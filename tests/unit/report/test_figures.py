@@ -119,11 +119,49 @@ def test_a_row_of_panels_per_model_names_every_library_in_range(
 
     rows = [figure.axes[i : i + 2] for i in range(0, 2 * len(MODELS), 2)]
     assert len(figure.axes) == 2 * len(MODELS)
-    assert [row[0].get_title(loc="left") for row in rows] == list(MODELS)
+    names = [text.get_text() for text in figure.texts]
+    assert names[: len(MODELS)] == list(MODELS)
+    tops = [row[0].get_position().y1 for row in rows]
+    assert all(text.get_position()[1] > top for text, top in zip(figure.texts, tops, strict=False))
     for panel in figure.axes:
         names = {text.get_text() for text in panel.texts}
         assert names | {"annoy"} == {"exact", "faiss", "hnswlib", "annoy", "nmslib", "scann"}
         assert ("annoy" in names) != ("below" in panel.get_title(loc="right"))
+
+
+def test_a_models_name_touches_neither_the_title_nor_what_is_not_shown(section: Section) -> None:
+    """All three stand above the panels; one model leaves the least room."""
+    one = section.points["model"] == MODELS[0]
+    renamed = section.points[one].assign(model="a name that is long, as sweeps make them " * 3)
+
+    with plotting():
+        figure = make_figure(replace(section, points=renamed), QUESTIONS[0])
+        renderer = figure.canvas.get_renderer()
+        figure.draw(renderer)
+
+    name, title = (text.get_window_extent(renderer) for text in figure.texts[:2])
+    hidden = [panel._right_title for panel in figure.axes]
+    assert all(text.get_text().startswith("not shown") for text in hidden)
+    assert name.y1 < title.y0
+    assert title.y1 < figure.bbox.y1
+    assert name.x1 < figure.bbox.x1
+    assert all(text.get_window_extent(renderer).y1 < name.y0 for text in hidden)
+
+
+def test_models_alone_have_no_figures_of_speed(tmp_path: Path) -> None:
+    """Each panel would hold one star; a single other setting, or re-ranker, is a comparison again."""
+    exact = [Point(sweep=SWEEPS[0], model=model) for model in MODELS]
+    others = [replace(exact[0], reranker="alpha-qe"), Point(), replace(exact[0], quantizer="int8")]
+
+    def drawn(points: list[Point], name: str) -> list[str]:
+        of_run = to_frame([record_of(point) for point in points], METRICS)
+        found = sections(of_run, METRICS, "map_at_r")
+        return [one.about for one in draw_figures(found, tmp_path / name)[found[0].title]]
+
+    assert drawn(exact, "alone") == ["models"]
+    assert drawn(exact[:2], "two") == []
+    for i, other in enumerate(others):
+        assert drawn([*exact, other], str(i)) == ["models", "speed", "cost"]
 
 
 def test_points_far_below_the_best_are_counted_instead_of_drawn(axes) -> None:
@@ -167,6 +205,7 @@ def test_a_figure_is_an_svg_and_a_png_file(section: Section, tmp_path: Path) -> 
     drawn = draw_figures([section], tmp_path)[section.title]
 
     assert [figure.svg.name for figure in drawn] == [
+        "products-query-set-models.svg",
         "products-query-set-speed.svg",
         "products-query-set-cost.svg",
     ]

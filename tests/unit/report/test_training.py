@@ -14,6 +14,7 @@ from cbir_bench.report.training import (
     Curves,
     curves_of,
     make_training_figure,
+    training_notes,
     training_table,
 )
 from cbir_bench.report.write import write_report
@@ -33,7 +34,7 @@ def trained(label="ResNet", *, light=True, validated=True, n_steps=100):
         "cpu_seconds": 61.5,
         "seconds": 33.0,
     }
-    recipe = {"loss": "contrastive", "miner": "random"}
+    recipe = {"loss": "contrastive", "miner": "random" if light else "none"}
     return {
         "key": "e" * 16,
         "label": label,
@@ -64,6 +65,83 @@ def test_columns_in_which_nothing_stands_are_left_out():
     actual = cells(training_table(curves_of([trained(light=False, validated=False)])))
 
     assert {"light at first", "light at last", "held-out classes"}.isdisjoint(actual)
+
+
+def mined(loss, miner, light, losses):
+    """Return a trained model with these values of every step."""
+    model = trained(validated=False)
+    model["training"]["recipe"] = {"loss": loss, "miner": miner}
+    model["training"]["log"] |= {"light": light, "losses": losses}
+    return model
+
+
+def test_steps_in_which_the_miner_found_nothing_are_counted():
+    """Nothing was learnt in them, and neither their loss nor their light triplets say so."""
+    some = mined("triplet", "semi-hard", [0.0, None, None, 0.0], [0.1, 0.0, 0.0, 0.2])
+    table = training_table(curves_of([some, trained("contrastive")]))
+
+    assert [cells(table, row)["steps without any"] for row in (0, 1)] == ["50 %", "0 %"]
+
+
+@pytest.mark.parametrize(
+    ("miner", "light", "losses"),
+    [
+        ("none", [None] * 4, [0.0] * 4),
+        ("random", [1.0, None, 1.0, 0.5], [0.0, 0.3, 0.0, 0.2]),
+        ("random", [], [0.0] * 4),
+    ],
+    ids=["no miner", "light or without such a thing", "an old log"],
+)
+def test_a_loss_of_zero_alone_is_no_step_without_any(miner, light, losses):
+    """All pairs may have been light, or there was nothing to mine."""
+    curves = curves_of([mined("contrastive", miner, light, losses)])
+
+    assert "steps without any" not in cells(training_table(curves))
+    assert "Steps without any" not in training_notes(curves)
+
+
+def test_the_notes_speak_of_what_the_table_has():
+    """A sentence about a column that is not there sends the reader looking for it."""
+    plain = training_notes(curves_of([trained(light=False, validated=False)]))
+    full = training_notes(curves_of([trained()]))
+    semi = training_notes(curves_of([mined("triplet", "semi-hard", [0.0, None], [0.1, 0.0])]))
+
+    assert plain == '"At last" is the mean over the last tenth of the steps.'
+    assert "first and last tenth of the steps" in full
+    assert "held out" in full
+    assert "by definition" not in full
+    assert "by definition" in semi
+    assert '"Steps without any"' in semi
+    assert "held out" not in semi
+
+
+def test_the_right_axis_is_there_for_shares_and_scores_alone():
+    """An empty axis from 0 to 1 looks like one for the loss."""
+    models = [trained(light=light, validated=scored) for light in (1, 0) for scored in (1, 0)]
+    labels = []
+    for model in models:
+        figure = make_training_figure(curves_of([model]))
+        labels.append([axes.get_ylabel() for axes in figure.axes])
+        assert figure.axes[0].get_xlabel() == "step"
+
+    assert labels == [
+        ["loss", "share, map_at_r"],
+        ["loss", "share"],
+        ["loss", "map_at_r"],
+        ["loss"],
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_zero_or_one_is_seen_on_the_frame(share):
+    """Half of its line would be cut off, and the frame drawn over the rest."""
+    model = mined("triplet", "random", [share] * 50, [0.5] * 50)
+
+    figure = make_training_figure(curves_of([model]))
+
+    (line,) = figure.axes[1].lines
+    assert not line.get_clip_on()
+    assert line.get_zorder() > figure.axes[1].spines["bottom"].get_zorder()
 
 
 def test_a_model_under_several_transforms_is_one_training():

@@ -184,7 +184,8 @@ def test_one_trial_is_a_report(tmp_path: Path) -> None:
     text, files = report_of(write_run(tmp_path / "one", [record_of(Point(sweep=EXACT))]))
 
     assert "the best itself" in text
-    assert sum(file.suffix == ".svg" for file in files) == 2
+    assert "No figures" not in text
+    assert not any(file.suffix == ".svg" for file in files)
 
 
 def test_the_harness_alone_is_a_report_without_figures(tmp_path: Path) -> None:
@@ -194,6 +195,24 @@ def test_the_harness_alone_is_a_report_without_figures(tmp_path: Path) -> None:
     assert "Nothing was measured that could be compared." in text
     assert "so much of every latency is ours" in text
     assert not any(file.suffix == ".svg" for file in files)
+
+
+def test_the_figure_of_models_stands_below_their_table(tmp_path: Path) -> None:
+    """It answers which model; what comes below answers which index."""
+    points = [Point(sweep=s, model=m) for m in ("a", "b", "c") for s in (EXACT, HNSWLIB)]
+
+    text, _ = report_of(write_run(tmp_path / "models", [record_of(point) for point in points]))
+
+    places = [
+        text.index(part)
+        for part in (
+            "### Models under exact search",
+            "figures/products-query-set-models.png",
+            "### Operating points",
+            "figures/products-query-set-speed.png",
+        )
+    ]
+    assert places == sorted(places)
 
 
 def test_ties_are_all_shown(tmp_path: Path) -> None:
