@@ -69,6 +69,7 @@ class Curves:
         best_step: the step whose weights were kept.
         cpu_seconds: of the steps.
         note: what else a reader should know.
+        learnt: whether the loss fell.
     """
 
     model: str
@@ -83,6 +84,7 @@ class Curves:
     best_step: int
     cpu_seconds: float
     note: str
+    learnt: bool = True
 
     @classmethod
     def of(cls, model: Mapping[str, Any]) -> Curves:
@@ -107,6 +109,7 @@ class Curves:
             best_step=int(log.get("best_step") or len(losses)),
             cpu_seconds=float(log["cpu_seconds"]),
             note="stopped early" if log.get("stopped_early") else "",
+            learnt=bool(model["training"].get("learnt", True)),
         )
 
     def at_first(self, values: NDArray[np.float64]) -> float:
@@ -173,7 +176,12 @@ def training_notes(curves: Sequence[Curves]) -> str:
         )
     if any(len(one.held_out) for one in curves):
         notes.append("Scores are of the validation split, or of training classes held out.")
-    return " ".join(notes)
+    text = " ".join(notes)
+    stuck = [escape(one.model) for one in curves if not one.learnt]
+    if stuck:
+        warning = f"**The loss of {len(stuck)} of {len(curves)} models did not fall**: {', '.join(stuck)}."
+        text = f"{warning} They may be worse than untrained; lower their learning_rate.\n\n{text}"
+    return text
 
 
 def draw_training(curves: Sequence[Curves], out_folder: Path) -> Drawn | None:

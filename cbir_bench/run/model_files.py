@@ -54,7 +54,9 @@ def _training(artefact: Artefact, maker: Maker) -> dict[str, Any] | None:
     if key is None or artefact.training is None or not maker.weights_store.has(key):
         return None
     recipe = TrainingRecipe(**artefact.training.values)
+    log = maker.weights_store.log(key)
     return {
         "recipe": {**asdict(recipe), "miner": recipe.chosen_miner},
-        "log": maker.weights_store.log(key).to_json(),
+        "log": log.to_json(),
+        "learnt": log.learnt,
     }

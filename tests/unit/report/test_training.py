@@ -206,3 +206,14 @@ def test_the_report_has_the_table_and_the_same_figure_every_time(tmp_path):
     assert "figures/training.png" in text
     first = (tmp_path / "report" / "figures" / "training.svg").read_bytes()
     assert first == (tmp_path / "again" / "figures" / "training.svg").read_bytes()
+
+
+def test_a_model_whose_loss_did_not_fall_is_named_first():
+    """It is a number like any other in the tables, but nobody should choose by it."""
+    stuck = trained("tuned")
+    stuck["training"]["learnt"] = False
+
+    actual = training_notes(curves_of([trained(), stuck]))
+
+    assert actual.startswith("**The loss of 1 of 2 models did not fall**: tuned.")
+    assert "did not fall" not in training_notes(curves_of([trained()]))
