@@ -96,7 +96,7 @@ def test_cameras_groups_grades_and_coarse_labels(place):
     assert len(found) == 5
     coarse = [name for name in found if "coarse" in name]
     assert len(coarse) == 2
-    assert found[coarse[0]]["exact"] != found["query-set"]["exact"]
+    assert found[coarse[0]]["exact"] != found[coarse[0].replace("coarse", "fine")]["exact"]
     assert_alike(found)
 
 
@@ -130,5 +130,6 @@ def test_revisited_oxford_with_distractors(place):
 
     ap = {name: means["exact"]["ap@10"] for name, means in found.items()}
     assert len(set(ap.values())) == 3
-    assert ap["query-set(difficulty=easy)"] > ap["query-set"] > ap["query-set(difficulty=hard)"]
+    assert ap["query-set(difficulty=easy)"] > ap["query-set(difficulty=medium)"]
+    assert ap["query-set(difficulty=medium)"] > ap["query-set(difficulty=hard)"]
     assert_alike(found)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cbir_bench.core.dataset import Dataset, LabelSets
-from cbir_bench.core.errors import DataError
+from cbir_bench.core.errors import DataError, MissingPackageError
 
 FACTORS = np.array([1, 256, 65536])
 """Of the channels of a pixel in the number that it is."""
@@ -78,3 +78,30 @@ def dataset(n: int, images=None) -> Dataset:
 def rows_read(log: Path) -> list[int]:
     """Return the rows in a log, ascending, as often as they were read."""
     return sorted(int(line.split()[0]) for line in log.read_text().splitlines())
+
+
+def as_lists(images):
+    """Return something for each image that is no array, and arrays of every layout."""
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    return [
+        {
+            "row": int(Model.prepare([image])[0]),
+            "turned": pixels.transpose(2, 0, 1),
+            "part": pixels[:, ::2],
+            "none": np.empty((0, 128), np.float32),
+            "columns": np.asfortranarray(pixels[0]),
+        }
+        for image in images
+    ]
+
+
+def needs_a_package(images):
+    """Fail as a preparation does whose library is not installed."""
+    import surely_not_installed
+
+    return surely_not_installed, images
+
+
+def lacks_an_extra(images):
+    """Fail with an error of ours whose constructor takes other arguments than its message."""
+    raise MissingPackageError("The model x", "cv2")

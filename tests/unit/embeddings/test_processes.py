@@ -9,7 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unit.embeddings.numbered import Model, Numbered, dataset
+from unit.embeddings.numbered import (
+    Model,
+    Numbered,
+    as_lists,
+    dataset,
+    lacks_an_extra,
+    needs_a_package,
+)
 
 from cbir_bench.core.errors import DataError, MissingPackageError, SettingError
 from cbir_bench.embeddings.freeze import freeze
@@ -39,33 +46,6 @@ def read_all(images, prepare=Model.prepare, n=2):
     """Return everything that two processes make of the images, in batches of five."""
     batches = np.split(np.arange(N), N // 5)
     return list(Readers(n=n, kind="processes").prepared(dataset(N, images), prepare, batches))
-
-
-def as_lists(images):
-    """Return something for each image that is no array, and arrays of every layout."""
-    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    return [
-        {
-            "row": int(Model.prepare([image])[0]),
-            "turned": pixels.transpose(2, 0, 1),
-            "part": pixels[:, ::2],
-            "none": np.empty((0, 128), np.float32),
-            "columns": np.asfortranarray(pixels[0]),
-        }
-        for image in images
-    ]
-
-
-def needs_a_package(images):
-    """Fail as a preparation does whose library is not installed."""
-    import surely_not_installed
-
-    return surely_not_installed, images
-
-
-def lacks_an_extra(images):
-    """Fail with an error of ours whose constructor takes other arguments than its message."""
-    raise MissingPackageError("The model x", "cv2")
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
