@@ -78,8 +78,8 @@ class TrainingRecipe:
         backbone_rate: the backbone learns at this share of the learning rate; below 1 to keep more of
             what pretrained weights know.
         loss_learning_rate: peak of the loss's own weights (class centres and proxies); 0 is the loss's own:
-            0.3 for arcface and cross-entropy, 0.1 for proxy-anchor, and a tenth of it where training
-            starts from weights of a file or the hub.
+            0.3 for arcface and cross-entropy; for proxy-anchor 0.1, and 0.03 where training starts from
+            weights of a file or the hub.
         weight_decay: of AdamW.
         warmup: share of the steps over which the learning rate rises.
         clip_norm: gradients longer than this are shortened to it; 0 leaves them as they are.

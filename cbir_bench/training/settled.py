@@ -12,11 +12,8 @@ _LEARNING_RATE: Final = 1e-2
 _PRETRAINED_LEARNING_RATE: Final = 3e-4
 """Larger steps take weights that know something away from it faster than a loss leads them back."""
 _LOSS_LEARNING_RATES: Final = {"arcface": 0.3, "proxy-anchor": 0.1, "cross-entropy": 0.3}
-_PRETRAINED_LOSS_LEARNING_RATES: Final = {
-    "arcface": 3e-2,
-    "proxy-anchor": 1e-2,
-    "cross-entropy": 3e-2,
-}
+_PRETRAINED_LOSS_LEARNING_RATES: Final = {**_LOSS_LEARNING_RATES, "proxy-anchor": 3e-2}
+"""The weights of classes start from nothing either way."""
 
 
 def settled(recipe: TrainingRecipe, n_classes: int, *, pretrained: bool) -> TrainingRecipe:
