@@ -1,8 +1,10 @@
-"""The three ways of counting complete rankings, by name."""
+"""The ways of counting complete rankings, by name; a GPU is one of them where there is one."""
 
 from __future__ import annotations
 
 from functools import partial
+
+import torch
 
 from cbir_bench.core.ranking import PositiveRanks
 from cbir_bench.metrics import complete
@@ -16,6 +18,8 @@ WAYS = {
     "three threads": partial(ranked_in_tiles, n_threads=3),
     "torch": partial(ranked_on_device, device="cpu"),
 }
+if torch.cuda.is_available():
+    WAYS["cuda"] = partial(ranked_on_device, device="cuda")
 
 
 def ranks_by(way, similarities, truth, memory_bytes=complete.MEMORY_BYTES):
