@@ -95,7 +95,7 @@ def overhead(name, base, queries, n_passes):
     handle = component.build(base, "cosine", 1)
     component.configure(handle, 1)
     pipeline = Pipeline(
-        inputs=Inputs(base=base, queries=queries, self_ids=None),
+        inputs=Inputs(base=base, original=base, queries=queries, self_ids=None),
         index=component,
         handle=handle,
         reranker=create(RERANKERS, "none", {}),
@@ -149,6 +149,7 @@ def builds_of_a_sweep(base, queries):
             space="cosine",
             n_threads=1,
             base_path=folder / "base.npy",
+            original_path=folder / "base.npy",
             queries_path=folder / "queries.npy",
             self_ids_path=None,
             measure=MeasureSettings(),

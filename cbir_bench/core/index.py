@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,10 +23,16 @@ class Index(Protocol):
     """Spaces in which the library finds the true neighbours."""
     SEARCH_PARAMS: ClassVar[frozenset[str]]
     """Options that ``configure`` changes on a built index; all others need a new build."""
+    EFFORT: ClassVar[frozenset[str]]
+    """The search options that make a search dearer and find no less as they grow, all else being equal."""
     REQUIRES: ClassVar[tuple[str, ...]]
     """Modules that ``build`` imports, for example ("faiss",)."""
     EXACT: ClassVar[bool]
     """Whether every answer is the exact one."""
+
+    def repeats(self, n_threads: int) -> bool:
+        """Return whether building twice with these options gives the same answers, to the last id."""
+        ...
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:
         """Refuse options that cannot work together; sizes are None while they are not known.
@@ -70,6 +76,26 @@ class Index(Protocol):
         """Write the index into an empty folder; its size there is ``index_bytes``."""
         ...
 
+    def load(self, folder: Path, dim: int, space: Space) -> Any:
+        """Return the handle of an index that ``save`` wrote, in a process that has never seen it."""
+        ...
+
     def theoretical_bytes(self, n_base: int, dim: int) -> int | None:
         """Return what the index should take by its parameters, or None if nobody can say."""
+        ...
+
+
+@runtime_checkable
+class TrainedIndex(Protocol):
+    """An index whose library keeps learning and adding apart: ``build`` is ``add`` after ``train``.
+
+    Both are timed by themselves where an adapter has them, beside the whole build.
+    """
+
+    def train(self, base: Matrix, space: Space, n_threads: int) -> Any:
+        """Return the handle of an index that has learnt what it needs and holds no item."""
+        ...
+
+    def add(self, handle: Any, base: Matrix, n_threads: int) -> None:
+        """Put the base into a trained index."""
         ...

@@ -22,6 +22,12 @@ class Reranker(Protocol):
     SCOPE: ClassVar[Literal["per_query", "joint"]]
     """Whether the answer to a query depends on the other queries."""
     REQUIRES: ClassVar[tuple[str, ...]]
+    BASE: ClassVar[Literal["indexed", "original"]]
+    """Which base vectors it is given: those that the index was built from, or those before the quantiser."""
+
+    def depth(self, k: int) -> int:
+        """Return how many results of the first search it wants in order to answer with ``k``."""
+        ...
 
     def check(self, *, k: int, space: Space) -> None:
         """Refuse options that cannot work with rankings of ``k`` results (SettingError)."""
@@ -35,15 +41,18 @@ class Reranker(Protocol):
         """Return what the state takes in memory."""
         ...
 
-    def rerank(self, queries: Matrix, base: Matrix, ids: Ids, search: Search, state: Any) -> Ids:
+    def rerank(
+        self, queries: Matrix, base: Matrix, ids: Ids, search: Search, state: Any, *, k: int
+    ) -> Ids:
         """Return ``(n_queries, k)`` ids in their new order, never the query itself.
 
         Args:
             queries: ``(n_queries, dim)``; of length 1 in the space "cosine".
-            base: ``(n_base, dim)``, what the index was built from.
-            ids: ``(n_queries, k)`` the first answer, the query itself already left out, tail padded
+            base: ``(n_base, dim)``, as ``BASE`` says.
+            ids: ``(n_queries, depth(k))`` the first answer, the query itself already left out, tail padded
                 with ``NO_ITEM``.
-            search: the live index.
+            search: the live index, asked for ``depth(k)`` results.
             state: what ``fit`` returned.
+            k: how many results to answer with.
         """
         ...

@@ -37,9 +37,14 @@ class AlphaQueryExpansion:
     MODE: ClassVar[Mode] = "requery"
     SCOPE: ClassVar[Literal["per_query", "joint"]] = "per_query"
     REQUIRES: ClassVar[tuple[str, ...]] = ()
+    BASE: ClassVar[Literal["indexed", "original"]] = "indexed"
 
     n: Annotated[int, Ge(1)] = 10
     alpha: Annotated[float, Ge(0)] = 3.0
+
+    def depth(self, k: int) -> int:
+        """Return ``k``."""
+        return k
 
     def check(self, *, k: int, space: Space) -> None:
         """Refuse an ``n`` beyond the ranking, and spaces without an angle."""
@@ -62,7 +67,16 @@ class AlphaQueryExpansion:
         """Return 0."""
         return 0
 
-    def rerank(self, queries: Matrix, base: Matrix, ids: Ids, search: Search, state: Any) -> Ids:  # noqa: ARG002
+    def rerank(
+        self,
+        queries: Matrix,
+        base: Matrix,
+        ids: Ids,
+        search: Search,
+        state: Any,  # noqa: ARG002
+        *,
+        k: int,  # noqa: ARG002
+    ) -> Ids:
         """Return the index's answer to the expanded queries."""
         return search(self.expand(queries, base, ids))
 

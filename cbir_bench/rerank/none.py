@@ -20,6 +20,11 @@ class NoReranking:
     MODE: ClassVar[Mode] = "identity"
     SCOPE: ClassVar[Literal["per_query", "joint"]] = "per_query"
     REQUIRES: ClassVar[tuple[str, ...]] = ()
+    BASE: ClassVar[Literal["indexed", "original"]] = "indexed"
+
+    def depth(self, k: int) -> int:
+        """Return ``k``."""
+        return k
 
     def check(self, *, k: int, space: Space) -> None:
         """Accept everything."""
@@ -32,6 +37,15 @@ class NoReranking:
         """Return 0."""
         return 0
 
-    def rerank(self, queries: Matrix, base: Matrix, ids: Ids, search: Search, state: Any) -> Ids:  # noqa: ARG002
+    def rerank(
+        self,
+        queries: Matrix,  # noqa: ARG002
+        base: Matrix,  # noqa: ARG002
+        ids: Ids,
+        search: Search,  # noqa: ARG002
+        state: Any,  # noqa: ARG002
+        *,
+        k: int,  # noqa: ARG002
+    ) -> Ids:
         """Return ``ids``."""
         return ids

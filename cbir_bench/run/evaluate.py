@@ -99,6 +99,11 @@ class Part:
         return self.folder / "base.npy"
 
     @property
+    def original_path(self) -> Path:
+        """Where workers find the same before the quantiser."""
+        return self.base_path if self.decoded is self.base else self.folder / "original.npy"
+
+    @property
     def queries_path(self) -> Path:
         """Where workers find the queries."""
         return self.folder / "queries.npy"
@@ -194,9 +199,11 @@ class Part:
         return self._complete_by_names[names]
 
     def _decode(self, quantizer: Quantizer, name: str) -> Matrix:
-        """Return what the quantiser keeps of the base, as float32."""
+        """Return what the quantiser keeps of the base, as float32; the base itself if it keeps all."""
         codebook = quantizer.fit(self.base)
         decoded = quantizer.decode(codebook, quantizer.encode(codebook, self.base))
+        if decoded is self.base:
+            return decoded
         if decoded.shape != self.base.shape:
             raise InvalidArrayError(
                 f"The quantizer {name} decodes {self.base.shape} vectors to {decoded.shape}. "
@@ -214,6 +221,8 @@ class Part:
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         np.save(self.base_path, self.decoded)
+        if self.original_path != self.base_path:
+            np.save(self.original_path, self.base)
         np.save(self.queries_path, self.queries)
         if self.self_ids_path is not None:
             np.save(self.self_ids_path, self.truth.self_ids)

@@ -338,6 +338,7 @@ def _job(build: Build, part: Part) -> Job:
         space=first.space,
         n_threads=first.n_threads,
         base_path=part.base_path,
+        original_path=part.original_path,
         queries_path=part.queries_path,
         self_ids_path=part.self_ids_path,
         measure=MeasureSettings(**first.measure.values),

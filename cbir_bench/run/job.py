@@ -61,6 +61,7 @@ class Job:
         space: the similarity that is searched.
         n_threads: threads of the build and of batch search; single queries use one.
         base_path: ``(n_base, dim)`` float32 in a .npy file, of length 1 in the space "cosine".
+        original_path: the same before the quantiser; the same file where there is none.
         queries_path: ``(n_queries, dim)``, likewise.
         self_ids_path: ``(n_queries,)`` int64, the base row that is the query itself, or ``NO_ITEM``;
             None if no query is in the base.
@@ -75,6 +76,7 @@ class Job:
     space: Space
     n_threads: int
     base_path: Path
+    original_path: Path
     queries_path: Path
     self_ids_path: Path | None
     measure: MeasureSettings
@@ -90,6 +92,7 @@ class Job:
             "space": self.space,
             "n_threads": self.n_threads,
             "base_path": str(self.base_path),
+            "original_path": str(self.original_path),
             "queries_path": str(self.queries_path),
             "self_ids_path": None if self.self_ids_path is None else str(self.self_ids_path),
             "measure": asdict(self.measure),
@@ -108,6 +111,7 @@ class Job:
             space=table["space"],
             n_threads=table["n_threads"],
             base_path=Path(table["base_path"]),
+            original_path=Path(table["original_path"]),
             queries_path=Path(table["queries_path"]),
             self_ids_path=None if self_ids is None else Path(self_ids),
             measure=MeasureSettings(**table["measure"]),

@@ -76,7 +76,7 @@ class Prepared:
     def get(self, setting: Setting, reranker: Reranker) -> tuple[Any, float]:
         """Return the state with the seconds that it took to make."""
         if setting not in self._made:
-            made = timed(lambda: reranker.fit(self._inputs.base, self._job.space))
+            made = timed(lambda: reranker.fit(self._inputs.base_for(reranker), self._job.space))
             self._made[setting] = made.value, made.seconds
         return self._made[setting]
 
@@ -124,9 +124,10 @@ class Measurer:
     def _accepts(self, trial: JobTrial) -> bool:
         """Return whether a trial can work; tell the parent why if it cannot."""
         n_base, dim = self.inputs.base.shape
-        space, depth = self.job.space, self.inputs.depth(trial.k)
+        space = self.job.space
         try:
             index, reranker = _index(trial.index), _reranker(trial.reranker)
+            depth = self.inputs.depth(reranker.depth(trial.k))
             index.check(k=depth, n_base=n_base, dim=dim, space=space)
             reranker.check(k=trial.k, space=space)
         except Exception as error:  # noqa: BLE001  it may be somebody else's component, or broken

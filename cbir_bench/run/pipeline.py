@@ -30,18 +30,24 @@ class Inputs:
 
     Attributes:
         base: ``(n_base, dim)``, what the index was built from.
+        original: ``(n_base, dim)``, the same before the quantiser.
         queries: ``(n_queries, dim)``.
         self_ids: ``(n_queries,)`` each query's own row of the base or ``NO_ITEM``; None if no query
             is in the base.
     """
 
     base: Matrix
+    original: Matrix
     queries: Matrix
     self_ids: Ids | None
 
     def depth(self, k: int) -> int:
         """Return how many results to ask for: one more where the query may be among them."""
         return k if self.self_ids is None else k + 1
+
+    def base_for(self, reranker: Reranker) -> Matrix:
+        """Return the vectors that a re-ranker looks at."""
+        return self.base if reranker.BASE == "indexed" else self.original
 
 
 class SingleCalls(NamedTuple):
@@ -111,7 +117,7 @@ class Pipeline:
 
     @property
     def _depth(self) -> int:
-        return self.inputs.depth(self.k)
+        return self.inputs.depth(self.reranker.depth(self.k))
 
     def _checked(self, ids: Ids, k: int) -> Ids:
         """Return the answer to all queries if it keeps what it promises."""
@@ -146,9 +152,8 @@ class Pipeline:
         return lambda vectors: self._without_self(self._search_singly(vectors, search), row)
 
     def _rerank(self, rows: NDArray[np.int64], ids: Ids, search: Search) -> Ids:
-        return self.reranker.rerank(
-            self.inputs.queries[rows], self.inputs.base, ids, search, self.state
-        )
+        queries, base = self.inputs.queries[rows], self.inputs.base_for(self.reranker)
+        return self.reranker.rerank(queries, base, ids, search, self.state, k=self.k)
 
     def _without_self(self, ids: Ids, rows: NDArray[np.int64]) -> Ids:
         if len(ids) != len(rows):

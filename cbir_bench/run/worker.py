@@ -93,7 +93,11 @@ def _die_with(parent_pid: int) -> None:
 
 def _read_inputs(job: Job) -> Inputs:
     self_ids: Ids | None = None if job.self_ids_path is None else np.load(job.self_ids_path)
-    return Inputs(base=_mapped(job.base_path), queries=_mapped(job.queries_path), self_ids=self_ids)
+    base = _mapped(job.base_path)
+    original = base if job.original_path == job.base_path else _mapped(job.original_path)
+    return Inputs(
+        base=base, original=original, queries=_mapped(job.queries_path), self_ids=self_ids
+    )
 
 
 def _mapped(path: Path) -> Matrix:

@@ -58,7 +58,7 @@ def test_the_answer_comes_from_a_second_search():
     search = exact_search(base, 5)
     reranker = AlphaQueryExpansion(n=5, alpha=1.0)
 
-    actual = reranker.rerank(queries, base, search(queries), search, None)
+    actual = reranker.rerank(queries, base, search(queries), search, None, k=5)
 
     expected = search(reranker.expand(queries, base, search(queries)))
     np.testing.assert_array_equal(actual, expected)
@@ -71,9 +71,11 @@ def test_an_answer_does_not_depend_on_the_other_queries():
     search = exact_search(base, 10)
     reranker = AlphaQueryExpansion(n=5)
 
-    together = reranker.rerank(queries, base, search(queries), search, None)
+    together = reranker.rerank(queries, base, search(queries), search, None, k=10)
 
-    alone = [reranker.rerank(q[None], base, search(q[None]), search, None)[0] for q in queries]
+    alone = [
+        reranker.rerank(q[None], base, search(q[None]), search, None, k=10)[0] for q in queries
+    ]
     np.testing.assert_array_equal(together, np.array(alone))
 
 

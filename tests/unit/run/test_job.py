@@ -24,6 +24,7 @@ def test_the_worker_reads_what_the_parent_wrote(tmp_path, self_ids):
         space="ip",
         n_threads=2,
         base_path=Path("/x/base.npy"),
+        original_path=Path("/x/original.npy"),
         queries_path=Path("/x/ä queries.npy"),
         self_ids_path=self_ids,
         measure=MeasureSettings(n_passes=7, memory_limit_bytes=5),

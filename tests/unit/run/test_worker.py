@@ -66,6 +66,7 @@ def make_job(folder, trials, *, n_base=N_BASE, leave_one_out=False, **measure):
         space="cosine",
         n_threads=1,
         base_path=folder / "base.npy",
+        original_path=folder / "base.npy",
         queries_path=folder / "queries.npy",
         self_ids_path=folder / "self.npy" if leave_one_out else None,
         measure=MeasureSettings(**{**settings, **measure}),
