@@ -82,7 +82,12 @@ class NetworkEmbedder:
         """Start the computation of a batch; on a GPU this does not wait for the result."""
         sizes = batch if isinstance(batch, tuple) else (batch,)
         device, dtype = self.network.device, self._dtype
-        with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype is not None):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device, dtype, enabled=dtype is not None),
+            # Convolutions in TF32 have 10 bits of mantissa, which "float32" does not say.
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
             versions = [self._ready(one) for pixels in sizes for one in self._versions(pixels)]
             vectors = versions[0] if len(versions) == 1 else unit(torch.stack(versions).sum(dim=0))
             return _Computing.of(vectors)

@@ -198,6 +198,19 @@ def test_the_next_batch_is_begun_before_vectors_of_the_last_one_are_fetched(monk
     assert events == ["begin 0", "begin 1", "fetch 0", "begin 2", "fetch 1", "fetch 2"]
 
 
+def test_float32_is_not_tf32() -> None:
+    """A GPU's convolutions would otherwise keep 10 bits of mantissa of what is called float32."""
+    embedder = TimmModel(image_size=32).embedder(CONTEXT, Learned())
+    seen = []
+    embedder._ready.register_forward_pre_hook(
+        lambda *_: seen.append(torch.backends.cudnn.allow_tf32)
+    )
+
+    list(embedder.embed([embedder.prepare([noise(32, 32)])]))
+
+    assert seen == [False]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="has no GPU")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_gpu_gives_the_vectors_of_the_cpu(precision) -> None:
