@@ -25,6 +25,9 @@ class Float16Quantizer:
 
     REQUIRES: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, *, n: int | None, dim: int | None) -> None:
+        """Accept everything."""
+
     def fit(self, training: Matrix) -> Any:  # noqa: ARG002
         """Return None: nothing is learned."""
         return None
@@ -50,3 +53,7 @@ class Float16Quantizer:
     def bytes_per_vector(self, dim: int) -> int:
         """Return 2 bytes per dimension."""
         return 2 * dim
+
+    def codebook_bytes(self, codebook: Any) -> int:  # noqa: ARG002
+        """Return 0."""
+        return 0

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 from annotated_types import Ge, Lt
 
+from cbir_bench.core.component import LATER
 from cbir_bench.core.registry import QUANTIZERS
+from cbir_bench.quantizers.codebooks import array_bytes, sampled
+from cbir_bench.quantizers.levels import Bounds, fit_levels, nearest_levels, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Matrix
+    from cbir_bench.quantizers.levels import LevelsCodebook
 
-
-class Int8Codebook(NamedTuple):
-    """``value = code * step + middle``, each ``(dim,)`` float32."""
-
-    step: NDArray[np.float32]
-    middle: NDArray[np.float32]
+_N_LEVELS: Final = 255
 
 
 @QUANTIZERS.register("int8")
@@ -35,35 +34,41 @@ class Int8Quantizer:
             "symmetric" about 0, so that 0 stays 0.
         clip_percent: share of the training values, in percent at either end, that the bounds leave
             out, 0 to below 50; a little keeps rare extremes from widening every step.
+        n_training: vectors that the bounds are taken from, drawn by the seed; 0 for all.
+        seed: of the draw.
     """
 
     REQUIRES: ClassVar[tuple[str, ...]] = ()
 
-    bounds: Literal["minmax", "symmetric"] = "minmax"
+    bounds: Bounds = "minmax"
     clip_percent: Annotated[float, Ge(0), Lt(50)] = 0.0
+    n_training: Annotated[int, Ge(0)] = field(default=0, metadata=LATER)
+    seed: int = field(default=0, metadata=LATER)
 
-    def fit(self, training: Matrix) -> Int8Codebook:
+    def check(self, *, n: int | None, dim: int | None) -> None:
+        """Accept everything."""
+
+    def fit(self, training: Matrix) -> LevelsCodebook:
         """Return the step and the middle of each dimension of ``(n, dim)`` vectors."""
-        low, high = np.percentile(training, [self.clip_percent, 100 - self.clip_percent], axis=0)
-        if self.bounds == "symmetric":
-            high = np.maximum(np.abs(low), np.abs(high))
-            low = -high
-        step = (high - low) / 254
-        # A dimension that never varies needs no step; any will do, since its code is always 0.
-        step[step == 0] = 1
-        return Int8Codebook(step.astype(np.float32), ((low + high) / 2).astype(np.float32))
+        return fit_levels(
+            sampled(training, self.n_training, self.seed),
+            bounds=self.bounds,
+            clip_percent=self.clip_percent,
+            n_levels=_N_LEVELS,
+        )
 
-    def encode(self, codebook: Int8Codebook, vectors: Matrix) -> NDArray[Any]:
+    def encode(self, codebook: LevelsCodebook, vectors: Matrix) -> NDArray[Any]:
         """Return ``(n, dim)`` int8 from -127 to 127."""
-        levels = np.rint((vectors - codebook.middle) / codebook.step)
-        codes: NDArray[np.int8] = np.clip(levels, -127, 127).astype(np.int8)
-        return codes
+        return nearest_levels(codebook, vectors, _N_LEVELS).astype(np.int8)
 
-    def decode(self, codebook: Int8Codebook, codes: NDArray[Any]) -> Matrix:
+    def decode(self, codebook: LevelsCodebook, codes: NDArray[Any]) -> Matrix:
         """Return the float32 value of each level."""
-        decoded: Matrix = codes.astype(np.float32) * codebook.step + codebook.middle
-        return decoded
+        return values_of(codebook, codes, _N_LEVELS)
 
     def bytes_per_vector(self, dim: int) -> int:
         """Return 1 byte per dimension."""
         return dim
+
+    def codebook_bytes(self, codebook: LevelsCodebook) -> int:
+        """Return 8 bytes per dimension."""
+        return array_bytes(codebook)

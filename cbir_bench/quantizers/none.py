@@ -20,6 +20,9 @@ class NoQuantizer:
 
     REQUIRES: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, *, n: int | None, dim: int | None) -> None:
+        """Accept everything."""
+
     def fit(self, training: Matrix) -> Any:  # noqa: ARG002
         """Return None: nothing is learned."""
         return None
@@ -35,3 +38,7 @@ class NoQuantizer:
     def bytes_per_vector(self, dim: int) -> int:
         """Return 4 bytes per dimension."""
         return 4 * dim
+
+    def codebook_bytes(self, codebook: Any) -> int:  # noqa: ARG002
+        """Return 0."""
+        return 0
