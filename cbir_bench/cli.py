@@ -15,6 +15,7 @@ import click
 from cbir_bench import __version__
 from cbir_bench.core.errors import CbirBenchError, SettingError
 from cbir_bench.core.paths import expand_user
+from cbir_bench.doctor.command import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -480,6 +481,9 @@ def score(**options: Any) -> None:
     from cbir_bench.scoring.options import Options
 
     click.echo(score_all(Options(**options)))
+
+
+main.add_command(doctor)
 
 
 def _write_report(run: Path, out: Path | None, metric: str | None) -> str:
