@@ -112,7 +112,7 @@ def overhead(name, base, queries, n_passes):
         for place in range(N_CHUNKS):
             # Other queries than the first loop's, whose neighbours are in the caches now.
             other = (place + N_CHUNKS // 2) % N_CHUNKS
-            samples["harness"][turn, chunks[place]] = one_pass(answer, parts[place])
+            samples["harness"][turn, chunks[place]] = one_pass(answer, parts[place]).wall_ns
             samples["bare"][turn, chunks[other]] = bare_pass(search, arguments, parts[other])
     # The first pass is the warm-up; each query counts with its median over the others.
     medians = {which: np.median(np.median(all_[1:], axis=0)) for which, all_ in samples.items()}
@@ -127,7 +127,7 @@ def null_qps(queries):
     speeds = []
     for _ in range(15):
         start = perf_counter_ns()
-        samples = one_pass(answer, prepared)
+        samples = one_pass(answer, prepared).wall_ns
         speeds.append(len(samples) / (perf_counter_ns() - start) * 1e9)
     return np.median(speeds)
 

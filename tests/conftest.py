@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# Tests run side by side, and none of them measures anything that another one could spoil.
+os.environ.setdefault(
+    "CBIR_BENCH_LOCK", str(Path(tempfile.gettempdir()) / f"cbir_bench-test-{os.getpid()}.lock")
+)
 
 
 @pytest.fixture(scope="session")

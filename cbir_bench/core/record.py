@@ -11,9 +11,22 @@ if TYPE_CHECKING:
 
     from cbir_bench.core.trial import Trial
 
-SCHEMA_VERSION: Final = 1
-Status: TypeAlias = Literal["ok", "refused", "timeout", "out_of_memory", "crashed", "failed"]
-"""refused: a setting cannot work; crashed: the process died; failed: it raised or answered nonsense."""
+SCHEMA_VERSION: Final = 2
+Status: TypeAlias = Literal[
+    "ok", "skipped", "refused", "timeout", "out_of_memory", "crashed", "failed"
+]
+"""skipped: a cheaper setting made it pointless; refused: a setting cannot work; crashed: the process died;
+failed: it raised or answered nonsense."""
+PERCENTILES: Final = {
+    "p50_us": 50.0,
+    "p90_us": 90.0,
+    "p95_us": 95.0,
+    "p99_us": 99.0,
+    "p999_us": 99.9,
+}
+"""The percentiles of latency that are told, by the names of their fields."""
+Interval: TypeAlias = tuple[float | None, float | None]
+"""A 95 % interval; None at an end that the samples say nothing about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,20 +76,93 @@ class Latency:
     """Single-query latency in microseconds, from the same samples that the Parquet file keeps.
 
     Attributes:
-        p50_us, p95_us, p99_us: percentiles over queries of each query's median over passes.
+        p50_us, p90_us, p95_us, p99_us, p999_us: percentiles over queries of each query's median over passes.
         mean_us: mean over queries of each query's median over passes.
         raw_p99_us: 99th percentile of all samples, with whatever the scheduler did to them.
+        cpu_p50_us, cpu_mean_us: median and mean over queries of what the calling thread computed, each
+            query's median over passes.
         qps: 1e6 / mean_us.
         n_samples: how many.
+        intervals: 95 % interval of each percentile, by its name.
     """
 
     p50_us: float
+    p90_us: float
     p95_us: float
     p99_us: float
+    p999_us: float
     mean_us: float
     raw_p99_us: float
+    cpu_p50_us: float
+    cpu_mean_us: float
     qps: float
     n_samples: int
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Search of many queries in one call.
+
+    Attributes:
+        batch_size: queries per call.
+        qps: queries per second, of the median pass.
+        cpu_us: CPU microseconds of the whole process per query, of the median pass.
+        n_calls: calls per pass.
+    """
+
+    batch_size: int
+    qps: float
+    cpu_us: float
+    n_calls: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """Several clients at once, each with one query after the other.
+
+    Attributes:
+        clients: how many.
+        kind: "threads" or "processes".
+        qps: queries per second of all of them together, of the median pass.
+        p50_us, p90_us, p95_us, p99_us, p999_us, mean_us: over all samples of all clients.
+        n_samples: how many.
+    """
+
+    clients: int
+    kind: str
+    qps: float
+    p50_us: float
+    p90_us: float
+    p95_us: float
+    p99_us: float
+    p999_us: float
+    mean_us: float
+    n_samples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quiet:
+    """How quiet the machine was during the passes over single queries; None where it does not tell.
+
+    Attributes:
+        waited: share of the kept passes' time that the measuring thread waited for a core.
+        foreign: share of all cores' time in which other programs computed.
+        steal: share of all cores' time that the hypervisor took.
+        worst: the largest share that a kept pass lost.
+        n_disturbed: kept passes that lost more than the suite's max_disturbance.
+        n_repeated: passes that were measured once more for this reason.
+        lost: what each pass lost, the larger of ``waited`` and ``steal``, in the order of the rows of
+            "latency_ns"; the least disturbed ones are kept.
+    """
+
+    waited: float | None
+    foreign: float | None
+    steal: float | None
+    worst: float
+    n_disturbed: int
+    n_repeated: int
+    lost: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,11 +171,22 @@ class BuildCost:
 
     Attributes:
         build_key: the same for every trial that used this build.
-        build_seconds, build_cpu_seconds: wall and CPU time of ``build``.
+        build_seconds, build_cpu_seconds: wall and CPU time of the whole build.
+        train_seconds, add_seconds: wall time of its two steps; None where the library has no two steps.
         index_bytes: the saved index on disk.
         theoretical_bytes: by the library's own parameters; None if unknown.
         private_growth_bytes: growth of the worker's private anonymous memory over the build.
-        peak_build_bytes: the worker's peak resident memory during the build above what it was before.
+        peak_build_bytes: the worker's peak resident memory during the build above what it was before, by
+            the kernel's high-water mark.
+        sampled_peak_bytes: the peak of its anonymous memory alone, sampled from outside every few
+            milliseconds; None for builds that were shorter.
+        input_bytes: the base vectors, which are mapped from a file and in none of the numbers above.
+        save_seconds: wall time of saving the index.
+        load_seconds: wall time of loading it in a fresh process; None if that was not tried or failed.
+        loaded_bytes: what loading and searching it added to the memory of that process, mapped files
+            included.
+        loads_identically: whether the loaded index gave the same answers; None if it was not asked.
+        load_problem: why it could not be loaded; empty if it could.
     """
 
     build_key: str
@@ -99,6 +196,15 @@ class BuildCost:
     theoretical_bytes: int | None
     private_growth_bytes: int
     peak_build_bytes: int
+    train_seconds: float | None = None
+    add_seconds: float | None = None
+    sampled_peak_bytes: int | None = None
+    input_bytes: int | None = None
+    save_seconds: float | None = None
+    load_seconds: float | None = None
+    loaded_bytes: int | None = None
+    loads_identically: bool | None = None
+    load_problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -113,14 +219,18 @@ class Record:
         n_base, n_queries, dim: sizes.
         metrics: by name, in the suite's order.
         latency: single queries; None for a failure.
-        batch_qps: queries per second of batch search; None where the library has no batch search.
+        batch_qps: queries per second of the largest batches; None where the library has no batch search.
+        batches: batch search at each size that the suite asks for, in its order.
+        loads: several clients at once, in the suite's order.
+        quiet: how quiet the machine was; None for a failure.
         build: cost of the index.
         bytes_per_vector: what the quantiser stores per vector.
         prepare_seconds, prepare_bytes: base-side work of the re-ranker.
         environment: versions, CPU, threads, load.
         warnings: what the reader of this number should know.
         arrays: per-query columns for the Parquet file: ``(n_queries, ...)`` each, or
-            ``(n_passes, n_latency_queries)`` for "latency_ns".
+            ``(n_samples, n_latency_queries)`` for names that end in "_ns", whose columns are the queries of
+            "latency_queries": "latency_ns" and "latency_cpu_ns" of every pass, "load_threads_4_ns", ...
         schema_version: of this layout.
     """
 
@@ -134,6 +244,9 @@ class Record:
     metrics: dict[str, MetricValue] = field(default_factory=dict)
     latency: Latency | None = None
     batch_qps: float | None = None
+    batches: tuple[Batch, ...] = ()
+    loads: tuple[Load, ...] = ()
+    quiet: Quiet | None = None
     build: BuildCost | None = None
     bytes_per_vector: int | None = None
     prepare_seconds: float = 0.0

@@ -11,7 +11,7 @@ from cbir_bench.core.hashing import canonical_json, key_of
 if TYPE_CHECKING:
     from cbir_bench.core.arrays import Space
 
-TRIAL_VERSION: Final = 1
+TRIAL_VERSION: Final = 2
 """Part of every trial's id; raised when the meaning of a measurement changes."""
 NO_TRANSFORM: Final = Setting(use="none", options="{}", label="none")
 
@@ -31,6 +31,7 @@ class Trial:
         embeddings_key: the content address of the frozen vectors.
         measure: how it is measured (passes, warm-up, sample of queries, seed, limits).
         metrics: names of the metrics, in the suite's order.
+        replicate: counts the builds of an index that does not repeat itself, from 0.
     """
 
     dataset: Setting
@@ -48,6 +49,7 @@ class Trial:
     measure: Setting
     metrics: tuple[str, ...]
     transform: Setting = NO_TRANSFORM
+    replicate: int = 0
 
     @property
     def id(self) -> str:
@@ -55,10 +57,12 @@ class Trial:
         return key_of({"trial_version": TRIAL_VERSION, **self.to_json()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trial as a JSON object without labels; a transform that is none is left out."""
+        """Return the trial as a JSON object without labels, transforms that are none and replicate 0."""
         table = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         if self.transform == NO_TRANSFORM:
             del table["transform"]
+        if not self.replicate:
+            del table["replicate"]
         return table
 
     def labels(self) -> dict[str, str]:
@@ -69,7 +73,7 @@ class Trial:
     @classmethod
     def from_json(cls, table: dict[str, Any], labels: dict[str, str]) -> Trial:
         """Return the trial that ``to_json`` and ``labels`` wrote."""
-        values = {"transform": NO_TRANSFORM.to_json(), **table}
+        values = {"transform": NO_TRANSFORM.to_json(), "replicate": 0, **table}
         for f in fields(cls):
             value = values[f.name]
             if isinstance(value, dict):

@@ -13,6 +13,12 @@ from typing import Final
 
 _PROC: Final = Path("/proc/self")
 _RESET_PEAK: Final = "5"
+_FIRST_TO_DIE: Final = "1000"
+_KILLS: Final = (
+    Path("/sys/fs/cgroup/memory.events"),
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),
+    Path("/proc/vmstat"),
+)
 
 
 def private_bytes() -> int:
@@ -35,6 +41,19 @@ def resident_bytes() -> int:
     with suppress(OSError, KeyError):
         return _kilobytes(_PROC / "status", "VmRSS")
     return _peak_of_lifetime()
+
+
+def mapped_bytes(folder: Path) -> int:
+    """Return how much of the files in a folder this process has mapped and read (Linux)."""
+    prefix, total, counting = f"{folder.resolve()}/", 0, False
+    with suppress(OSError):
+        for line in (_PROC / "smaps").read_text(errors="replace").splitlines():
+            first = line.partition(" ")[0]
+            if not first.endswith(":"):
+                counting = prefix in line
+            elif counting and first == "Rss:":
+                total += 1024 * int(line.split()[1])
+    return total
 
 
 class PeakMemory:
@@ -60,6 +79,31 @@ def give_back_freed() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def die_first() -> None:
+    """Let the kernel end this process before any other where the machine runs out of memory (Linux)."""
+    with suppress(OSError):
+        (_PROC / "oom_score_adj").write_text(_FIRST_TO_DIE)
+
+
+def n_killed_for_memory() -> int | None:
+    """Return how many processes of this control group the kernel has ended for want of memory."""
+    for path in _KILLS:
+        with suppress(OSError, ValueError):
+            for line in path.read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    return None
+
+
+def anonymous_bytes(pid: int) -> int | None:
+    """Return the memory of another process that no file stands behind; None if it is not told."""
+    with suppress(OSError, ValueError):
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    return None
 
 
 def limit_memory(n_bytes: int) -> None:

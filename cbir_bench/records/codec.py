@@ -8,13 +8,34 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import RecordError
-from cbir_bench.core.record import SCHEMA_VERSION, BuildCost, Estimate, Latency, MetricValue, Record
+from cbir_bench.core.record import (
+    SCHEMA_VERSION,
+    Batch,
+    BuildCost,
+    Estimate,
+    Latency,
+    Load,
+    MetricValue,
+    Quiet,
+    Record,
+)
 from cbir_bench.core.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_APART: Final = ("trial", "metrics", "latency", "build", "arrays", "warnings", "schema_version")
+_APART: Final = (
+    "trial",
+    "metrics",
+    "latency",
+    "batches",
+    "loads",
+    "quiet",
+    "build",
+    "arrays",
+    "warnings",
+    "schema_version",
+)
 """Fields of a record that need more than copying."""
 _AVERAGES: Final = ("by_class", "micro", "weighted")
 _PLAIN: Final = tuple(f.name for f in fields(Record) if f.name not in _APART)
@@ -30,6 +51,9 @@ def to_json(record: Record) -> dict[str, Any]:
         "labels": record.trial.labels(),
         "metrics": {name: asdict(value) for name, value in record.metrics.items()},
         "latency": record.latency and asdict(record.latency),
+        "batches": [asdict(batch) for batch in record.batches],
+        "loads": [asdict(load) for load in record.loads],
+        "quiet": record.quiet and asdict(record.quiet),
         "build": record.build and asdict(record.build),
         "warnings": list(record.warnings),
     }
@@ -81,7 +105,10 @@ def from_json(table: dict[str, Any]) -> Record:
         record = Record(
             trial=trial,
             metrics=_metrics(table["metrics"], trial.metrics),
-            latency=table["latency"] and Latency(**_with_nan(table["latency"])),
+            latency=table["latency"] and _latency(table["latency"]),
+            batches=tuple(Batch(**batch) for batch in table["batches"]),
+            loads=tuple(Load(**load) for load in table["loads"]),
+            quiet=table["quiet"] and _quiet(table["quiet"]),
             build=table["build"] and BuildCost(**table["build"]),
             warnings=tuple(table["warnings"]),
             schema_version=table["schema_version"],
@@ -122,5 +149,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _with_nan(table: dict[str, float | None]) -> dict[str, Any]:
-    return {name: math.nan if value is None else value for name, value in table.items()}
+def _latency(table: dict[str, Any]) -> Latency:
+    intervals = {name: (low, high) for name, (low, high) in table["intervals"].items()}
+    numbers: dict[str, Any] = {
+        name: math.nan if value is None else value
+        for name, value in table.items()
+        if name != "intervals"
+    }
+    return Latency(**numbers, intervals=intervals)
+
+
+def _quiet(table: dict[str, Any]) -> Quiet:
+    return Quiet(**{**table, "lost": tuple(table["lost"])})

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LATENCY: Final = "latency_ns"
+SAMPLED: Final = "_ns"
+"""How the names of arrays end that hold samples of some queries only, one row per sample."""
 LATENCY_ROWS: Final = "latency_queries"
 
 
@@ -21,7 +22,7 @@ def to_parquet(arrays: Mapping[str, NDArray[np.generic]], n_queries: int) -> byt
     """Return the Parquet file of a record's arrays.
 
     A one-dimensional array is a column of numbers, null where it is NaN; a two-dimensional one is a
-    column of lists. "latency_ns" is a list of its passes for the queries of "latency_queries", which
+    column of lists. What ends in "_ns" is a list of samples for the queries of "latency_queries", which
     is no column of its own, and null for all others.
 
     Args:
@@ -38,10 +39,11 @@ def to_parquet(arrays: Mapping[str, NDArray[np.generic]], n_queries: int) -> byt
     columns = {
         name: _column(name, array, n_queries)
         for name, array in arrays.items()
-        if name not in {LATENCY, LATENCY_ROWS}
+        if name != LATENCY_ROWS and not name.endswith(SAMPLED)
     }
-    if LATENCY in arrays:
-        columns[LATENCY] = _latency_column(arrays[LATENCY], arrays.get(LATENCY_ROWS), n_queries)
+    for name, array in arrays.items():
+        if name.endswith(SAMPLED):
+            columns[name] = _sampled_column(name, array, arrays.get(LATENCY_ROWS), n_queries)
     table = pa.table(columns)
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -64,8 +66,8 @@ def from_parquet(content: bytes) -> dict[str, NDArray[np.generic]]:
     arrays: dict[str, NDArray[np.generic]] = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        if name == LATENCY:
-            arrays[LATENCY], arrays[LATENCY_ROWS] = _latency(column)
+        if name.endswith(SAMPLED):
+            arrays[name], arrays[LATENCY_ROWS] = _samples(column)
         else:
             arrays[name] = _array(column)
     return arrays
@@ -85,14 +87,14 @@ def _column(name: str, array: NDArray[np.generic], n_queries: int) -> Any:
     return pa.ListArray.from_arrays(pa.array(starts), pa.array(array.ravel()))
 
 
-def _latency_column(
-    samples: NDArray[np.generic], rows: NDArray[np.generic] | None, n_queries: int
+def _sampled_column(
+    name: str, samples: NDArray[np.generic], rows: NDArray[np.generic] | None, n_queries: int
 ) -> Any:
     import pyarrow as pa
 
     if rows is None or samples.ndim != 2 or rows.shape != samples.shape[1:]:
         raise RecordError(
-            f"The array {LATENCY!r} has shape {samples.shape}; {LATENCY_ROWS!r} must name the query "
+            f"The array {name!r} has shape {samples.shape}; {LATENCY_ROWS!r} must name the query "
             "of each of its columns."
         )
     bounds = np.concatenate([[-1], rows.astype(np.int64), [n_queries]])
@@ -107,7 +109,7 @@ def _latency_column(
     return pa.ListArray.from_arrays(pa.array(starts), values, mask=pa.array(~measured))
 
 
-def _latency(column: Any) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def _samples(column: Any) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     samples = column.flatten().to_numpy(zero_copy_only=False)
     n_passes = len(samples) // max(1, len(rows))

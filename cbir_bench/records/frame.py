@@ -9,7 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import RecordError
-from cbir_bench.core.record import BuildCost, Estimate, Latency, MetricValue, Record
+from cbir_bench.core.record import (
+    PERCENTILES,
+    BuildCost,
+    Estimate,
+    Latency,
+    MetricValue,
+    Record,
+)
 from cbir_bench.records.models import read_models
 from cbir_bench.records.plan import read_plan
 from cbir_bench.records.store import RecordStore
@@ -31,8 +38,11 @@ COMPONENTS: Final = (
     "reranker",
     "protocol",
 )
-_LATENCY: Final = tuple(f.name for f in fields(Latency))
-_BUILD: Final = tuple(f.name for f in fields(BuildCost) if f.name != "build_key")
+_LATENCY: Final = tuple(f.name for f in fields(Latency) if f.name != "intervals")
+_NO_NUMBERS: Final = ("build_key", "loads_identically", "load_problem")
+_BUILD: Final = tuple(f.name for f in fields(BuildCost) if f.name not in _NO_NUMBERS)
+_OBJECTS: Final = ("environment", "warnings", "batches", "loads", "quiet")
+_BOUNDS: Final = {"low": 0, "high": 1}
 _AVERAGES: Final = ("by_class", "micro", "weighted")
 _COUNTS: Final = ("n_queries", "n_classes", "n_left_out")
 _OF_MODEL: Final = ("n_parameters", "images_per_second", "training_cpu_seconds", "training_seconds")
@@ -71,10 +81,11 @@ def read_run(run_folder: Path) -> Run:
     ``n_threads``, ``n_base``, ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``,
     ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``, ``images_per_second`` (while its
     embeddings were frozen), ``training_cpu_seconds``, ``training_seconds``; all fields of ``Latency``
-    and ``BuildCost``; for every metric ``M`` the columns ``M``, ``M.low``, ``M.high`` (the macro
-    average), the same for ``M.by_class``, ``M.micro`` and ``M.weighted``, ``M.n_queries``,
-    ``M.n_classes``, ``M.n_left_out``, ``M.undefined``; and the objects ``environment`` and
-    ``warnings``. What a trial does not have is NaN.
+    and ``BuildCost``, with ``p50_us.low``, ``p50_us.high``, ... for the intervals; ``replicate``; for
+    every metric ``M`` the columns ``M``, ``M.low``, ``M.high`` (the macro average), the same for
+    ``M.by_class``, ``M.micro`` and ``M.weighted``, ``M.n_queries``, ``M.n_classes``, ``M.n_left_out``,
+    ``M.undefined``; and the objects ``environment``, ``warnings``, ``batches``, ``loads`` and ``quiet``
+    as in ``Record``. What a trial does not have is NaN.
 
     Raises:
         RecordError: if the folder is no run, or one of its records is torn.
@@ -143,9 +154,18 @@ def to_frame(
 def _row_columns() -> tuple[str, ...]:
     names = [name for component in COMPONENTS for name in (component, f"{component}_use")]
     sizes = ("space", "k", "n_threads", "n_base", "n_queries", "dim", "bytes_per_vector")
-    costs = (*_LATENCY, "batch_qps", "build_key", *_BUILD, "prepare_seconds", "prepare_bytes")
-    head = ("trial_id", "status", "reason", "log_tail")
-    tail = (*_OF_MODEL, "embeddings_key", "environment", "warnings")
+    bounds = [f"{name}.{end}" for name in PERCENTILES for end in _BOUNDS]
+    costs = (
+        *_LATENCY,
+        *bounds,
+        "batch_qps",
+        *_NO_NUMBERS,
+        *_BUILD,
+        "prepare_seconds",
+        "prepare_bytes",
+    )
+    head = ("trial_id", "status", "reason", "log_tail", "replicate")
+    tail = (*_OF_MODEL, "embeddings_key", *_OBJECTS)
     return (*head, *names, *sizes, *costs, *tail)
 
 
@@ -167,10 +187,23 @@ def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
         row[name] = _number(getattr(record, name))
     row |= {name: _number(getattr(record.latency, name, None)) for name in _LATENCY}
     row |= {name: _number(getattr(record.build, name, None)) for name in _BUILD}
+    row |= _interval_columns(record)
     row["build_key"] = record.build.build_key if record.build else ""
+    row["loads_identically"] = record.build.loads_identically if record.build else None
+    row["load_problem"] = record.build.load_problem if record.build else ""
+    row["replicate"] = trial.replicate
     row["n_threads"] = trial.n_threads
     row["embeddings_key"] = trial.embeddings_key
-    return row | {"environment": record.environment, "warnings": record.warnings}
+    return row | {name: getattr(record, name) for name in _OBJECTS}
+
+
+def _interval_columns(record: Record) -> dict[str, float]:
+    intervals = record.latency.intervals if record.latency else {}
+    return {
+        f"{name}.{end}": _number(intervals.get(name, (None, None))[place])
+        for name in PERCENTILES
+        for end, place in _BOUNDS.items()
+    }
 
 
 def _model_columns(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,26 +9,31 @@ import numpy as np
 from cbir_bench.core.arrays import NO_ITEM, unit_rows
 from cbir_bench.core.component import create
 from cbir_bench.core.errors import InvalidArrayError
-from cbir_bench.core.record import Record
+from cbir_bench.core.record import Batch, Load, Quiet, Record
 from cbir_bench.core.registry import INDEXES, QUANTIZERS, RERANKERS
 from cbir_bench.measure.environment import environment
-from cbir_bench.measure.summary import summarise_latency
+from cbir_bench.measure.settings import MeasureSettings
+from cbir_bench.measure.summary import summarise_latency, summarise_load
 from cbir_bench.metrics.aggregate import evaluate
 from cbir_bench.metrics.complete import complete_quotients
 from cbir_bench.metrics.names import MetricName
 from cbir_bench.metrics.neighbours import exact_neighbours
 from cbir_bench.metrics.similarity import Similarities
 from cbir_bench.run.measuring import verdict
+from cbir_bench.run.passes import quietest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from cbir_bench.core.arrays import Ids, Matrix
     from cbir_bench.core.embeddings import Embeddings
     from cbir_bench.core.ground_truth import GroundTruth
     from cbir_bench.core.metric import Quotients
     from cbir_bench.core.quantizer import Quantizer
-    from cbir_bench.core.record import BuildCost, Status
+    from cbir_bench.core.record import BuildCost, MetricValue, Status
     from cbir_bench.core.trial import Trial
     from cbir_bench.metrics.aggregate import Evaluation
     from cbir_bench.metrics.neighbours import ExactNeighbours
@@ -44,6 +49,25 @@ class Ended(NamedTuple):
     status: Status
     reason: str
     log_tail: str
+
+
+class Searched(NamedTuple):
+    """What is known of a trial before its latency.
+
+    Attributes:
+        evaluation: every metric.
+        top_ids: ``(n_queries, up to 10)`` the first results, for galleries.
+        warnings: what the reader should know.
+        probe_us: median microseconds of a few single queries.
+        prepare_seconds, prepare_bytes: base-side work of the re-ranker.
+    """
+
+    evaluation: Evaluation
+    top_ids: NDArray[np.int32]
+    warnings: tuple[str, ...]
+    probe_us: float
+    prepare_seconds: float
+    prepare_bytes: int
 
 
 class Vectors(NamedTuple):
@@ -113,39 +137,52 @@ class Part:
         """Where workers find each query's own row of the base, if any has one."""
         return self.folder / "self_ids.npy" if self.truth.leave_one_out else None
 
+    def searched(self, trial: Trial, event: dict[str, Any]) -> Searched:
+        """Return what a trial's answers are worth, from the worker's event and its ids."""
+        with np.load(event["arrays"]) as file:
+            ids = file["ids"].astype(np.int64)
+        return Searched(
+            evaluation=self._score(trial, ids),
+            top_ids=ids[:, :_TOP].astype(np.int32),
+            warnings=_warnings(ids),
+            probe_us=event["probe_us"],
+            prepare_seconds=event["prepare_seconds"],
+            prepare_bytes=event["prepare_bytes"],
+        )
+
     def record(
         self,
         trial: Trial,
+        searched: Searched,
         event: dict[str, Any],
         build: BuildCost | None,
         environment: dict[str, Any],
     ) -> Record:
-        """Return the record of a trial from the worker's event and arrays."""
+        """Return the record of a trial from what was known before and the worker's event and samples."""
         with np.load(event["arrays"]) as file:
-            arrays = dict(file)
-        ids = arrays["ids"].astype(np.int64)
-        evaluation = self._score(trial, ids)
+            samples = dict(file)
+        measure = MeasureSettings(**trial.measure.values)
+        kept = quietest(event["quiet"]["lost"], measure.n_passes)
+        batches = tuple(Batch(**batch) for batch in event["batches"])
         return Record(
             trial=trial,
             status="ok",
             n_base=len(self.base),
             n_queries=len(self.queries),
             dim=self.base.shape[1],
-            metrics=evaluation.values,
-            latency=summarise_latency(arrays["latency_ns"]),
-            batch_qps=event["batch_qps"],
+            metrics=searched.evaluation.values,
+            latency=summarise_latency(samples["latency_ns"][kept], samples["latency_cpu_ns"][kept]),
+            batch_qps=max(batches, key=lambda batch: batch.batch_size).qps if batches else None,
+            batches=batches,
+            loads=tuple(_load(load, samples) for load in event["loads"]),
+            quiet=Quiet(**{**event["quiet"], "lost": tuple(event["quiet"]["lost"])}),
             build=build,
             bytes_per_vector=self.bytes_per_vector,
-            prepare_seconds=event["prepare_seconds"],
-            prepare_bytes=event["prepare_bytes"],
+            prepare_seconds=searched.prepare_seconds,
+            prepare_bytes=searched.prepare_bytes,
             environment=environment,
-            warnings=self._warnings(ids),
-            arrays={
-                **evaluation.scores,
-                "top_ids": ids[:, :_TOP].astype(np.int32),
-                "latency_ns": arrays["latency_ns"],
-                "latency_queries": arrays["latency_queries"],
-            },
+            warnings=(*searched.warnings, *_disturbed(event["quiet"], measure)),
+            arrays={**searched.evaluation.scores, "top_ids": searched.top_ids, **samples},
         )
 
     def failure(
@@ -227,11 +264,37 @@ class Part:
         if self.self_ids_path is not None:
             np.save(self.self_ids_path, self.truth.self_ids)
 
-    def _warnings(self, ids: Ids) -> tuple[str, ...]:
-        short = int((ids == NO_ITEM).any(1).sum())
-        if not short:
-            return ()
-        return (f"{short} of {len(ids)} queries found fewer than k results.",)
+
+def _load(told: dict[str, Any], samples: Mapping[str, NDArray[Any]]) -> Load:
+    """Return the summary of one number of clients."""
+    n_clients, seconds = told["clients"], np.array(told["seconds"])
+    rows = samples[f"load_{told['kind']}_{n_clients}_ns"]
+    return summarise_load(told["kind"], rows.reshape(len(seconds), n_clients, -1), seconds)
+
+
+def _warnings(ids: Ids) -> tuple[str, ...]:
+    short = int((ids == NO_ITEM).any(1).sum())
+    if not short:
+        return ()
+    return (f"{short} of {len(ids)} queries found fewer than k results.",)
+
+
+def _disturbed(quiet: dict[str, Any], measure: MeasureSettings) -> tuple[str, ...]:
+    """Return a sentence if the machine was too busy for the numbers to be trusted."""
+    if not quiet["n_disturbed"]:
+        return ()
+    said = (
+        f"Other programs disturbed {quiet['n_disturbed']} of {measure.n_passes} latency passes "
+        f"({quiet['worst']:.0%} of the worst one's time), {quiet['n_repeated']} repeats included. "
+        "Measure on a quieter machine."
+    )
+    return (said,)
+
+
+def first_knn_recall(values: Mapping[str, MetricValue]) -> float | None:
+    """Return the share of exact neighbours found, of the suite's first such metric."""
+    means = (value.mean for name, value in values.items() if name.startswith("knn_recall"))
+    return next(means, None)
 
 
 def never_searched(trial: Trial, ended: Ended, truth: GroundTruth) -> Record:

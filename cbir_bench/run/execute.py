@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import (
@@ -20,11 +21,12 @@ from cbir_bench.core.errors import (
     StorageError,
 )
 from cbir_bench.core.record import BuildCost
+from cbir_bench.measure.alone import alone_on_this_machine
 from cbir_bench.measure.environment import environment
 from cbir_bench.measure.settings import MeasureSettings
 from cbir_bench.records.atomic import write_file
 from cbir_bench.records.store import RecordStore
-from cbir_bench.run.evaluate import Ended, Part, Vectors, never_searched
+from cbir_bench.run.evaluate import Ended, Part, Vectors, first_knn_recall, never_searched
 from cbir_bench.run.job import Job, JobTrial
 from cbir_bench.run.making import Maker, text_model
 from cbir_bench.run.measuring import verdict
@@ -32,6 +34,7 @@ from cbir_bench.run.model_files import write_model_files
 from cbir_bench.run.notes import data_notes
 from cbir_bench.run.plan import make_plan
 from cbir_bench.run.process import run_job
+from cbir_bench.run.pruning import Pruner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +43,18 @@ if TYPE_CHECKING:
     from cbir_bench.core.record import Record
     from cbir_bench.core.trial import Trial
     from cbir_bench.embeddings.freeze import Readers
+    from cbir_bench.run.evaluate import Searched
     from cbir_bench.run.places import Places
     from cbir_bench.run.plan import Build, Plan
+    from cbir_bench.run.process import JobOutcome
     from cbir_bench.run.progress import Progress
     from cbir_bench.run.suite import Suite
 
 _SCRATCH: Final = "scratch"
 """Folder of a run for vectors on their way to a worker; deleted when the run ends."""
+_SILENT: Final = (
+    "The worker ended without a word about this trial. --retry-failed measures it again."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +65,28 @@ class Outcome:
         n_measured: trials measured now.
         n_kept: trials that were complete before.
         n_results: trials with a result, of now or from before.
+        skipped: reasons of the trials that were left out, with how many trials each.
         failures: reasons of the trials that failed, with how many trials each.
+        measure_seconds: wall time of everything after the vectors were there.
+        library_seconds: what of it was spent inside the libraries' calls.
     """
 
     n_measured: int
     n_kept: int
     n_results: int
+    skipped: Counter[str]
     failures: Counter[str]
+    measure_seconds: float = 0.0
+    library_seconds: float = 0.0
 
     def summary(self) -> str:
         """Return what was done, and what failed and why."""
         lines = [f"{self.n_measured} trials measured, {self.n_kept} kept from before."]
+        if self.skipped:
+            lines.append(
+                f"{self.skipped.total()} left out, as dearer than settings that are enough:"
+            )
+            lines += [f"  {count} x {reason}" for reason, count in self.skipped.most_common()]
         if self.failures:
             n_failures = self.failures.total()
             which = "1 trial has" if n_failures == 1 else f"{n_failures} trials have"
@@ -106,21 +125,25 @@ def run_suite(
         _write_head(plan, folder)
         store = RecordStore(folder)
         done = _complete(plan, store, retry_failed=retry_failed)
+        pruners = _pruners(plan, store, done)
         builds = [_pending(build, done) for build in plan.builds]
         builds = [build for build in builds if build.trials]
-        sweep = _Sweep(folder, store, progress, len(done))
+        sweep = _Sweep(folder, store, progress, len(done), pruners)
         maker = Maker(places, progress, readers)
         if builds:
             vectors = _Frozen(maker)
             vectors.make(builds)
             sweep.run(builds, vectors)
         write_model_files(plan.artefacts, maker, folder)
-        failures = _failures(plan, store)
+        skipped, failures = _without_result(plan, store)
         return Outcome(
             n_measured=sweep.n_measured,
             n_kept=len(done),
-            n_results=len(plan.trials) - failures.total(),
+            n_results=len(plan.trials) - failures.total() - skipped.total(),
+            skipped=skipped,
             failures=failures,
+            measure_seconds=sweep.measure_seconds,
+            library_seconds=sweep.library_seconds,
         )
 
 
@@ -160,20 +183,37 @@ def _write_head(plan: Plan, folder: Path) -> None:
 
 
 def _complete(plan: Plan, store: RecordStore, *, retry_failed: bool) -> frozenset[str]:
-    """Return the ids of the plan's trials that need no measuring."""
-    kept = {trial.id for trial in plan.trials if store.has(trial.id)}
-    if retry_failed:
-        kept = {trial_id for trial_id in kept if store.read(trial_id).status == "ok"}
-    return frozenset(kept)
+    """Return the ids of the plan's trials that need no measuring.
+
+    What was left out once may be wanted now, under another ``stop_at``, and is decided anew.
+    """
+    status = {t.id: store.read(t.id).status for t in plan.trials if store.has(t.id)}
+    again = {"skipped"} | ({s for s in status.values() if s != "ok"} if retry_failed else set())
+    return frozenset(trial_id for trial_id, s in status.items() if s not in again)
 
 
 def _pending(build: Build, done: frozenset[str]) -> Build:
     return replace(build, trials=tuple(trial for trial in build.trials if trial.id not in done))
 
 
-def _failures(plan: Plan, store: RecordStore) -> Counter[str]:
+def _pruners(plan: Plan, store: RecordStore, done: frozenset[str]) -> dict[str, Pruner]:
+    """Return what each build has shown before."""
+    pruners = {build.key: Pruner(plan.suite.stop_at) for build in plan.builds}
+    for build in plan.builds:
+        for trial in build.trials:
+            record = store.read(trial.id) if trial.id in done else None
+            if record is not None and record.latency is not None:
+                recall = first_knn_recall(record.metrics)
+                pruners[build.key].note(trial, recall, record.latency.p50_us)
+    return pruners
+
+
+def _without_result(plan: Plan, store: RecordStore) -> tuple[Counter[str], Counter[str]]:
+    """Return the reasons of trials that were left out, and of those that failed."""
     records = [store.read(trial.id) for trial in plan.trials if store.has(trial.id)]
-    return Counter(f"{r.trial.index}: {r.status}: {r.reason}" for r in records if r.status != "ok")
+    skipped = Counter(r.reason for r in records if r.status == "skipped")
+    failed = [r for r in records if r.status not in {"ok", "skipped"}]
+    return skipped, Counter(f"{r.trial.index}: {r.status}: {r.reason}" for r in failed)
 
 
 class _Frozen:
@@ -226,11 +266,19 @@ def _vectors_of(build: Build) -> tuple[str, tuple[str, ...]]:
 class _Sweep:
     """Measures builds one after the other and keeps their records."""
 
-    def __init__(self, folder: Path, store: RecordStore, progress: Progress, n_kept: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: RecordStore,
+        progress: Progress,
+        n_kept: int,
+        pruners: dict[str, Pruner],
+    ) -> None:
         self._folder, self._store, self._progress = folder, store, progress
-        self._n_kept = n_kept
+        self._n_kept, self._pruners = n_kept, pruners
         self._n_done = 0
         self.n_measured = 0
+        self.measure_seconds = self.library_seconds = 0.0
 
     def run(self, builds: list[Build], vectors: _Frozen) -> None:
         """Measure the trials of every build.
@@ -240,46 +288,66 @@ class _Sweep:
         """
         self._progress.stage("measure", self._n_kept + sum(len(b.trials) for b in builds))
         self._step("")
+        start = perf_counter()
         try:
-            self._measure_all(builds, vectors)
+            with alone_on_this_machine(self._progress.say):
+                self._measure_all(builds, vectors)
         except OSError as error:
             raise StorageError(
                 f"The run folder {self._folder} cannot be written: {error.strerror or error}. Make "
                 "room or give another folder, and run the same command again; everything written "
                 "before is kept."
             ) from error
+        finally:
+            self.measure_seconds = perf_counter() - start
 
     def _measure_all(self, builds: list[Build], vectors: _Frozen) -> None:
         part: Part | None = None
-        for build in builds:
-            problem = vectors.problem(build)
+        for whole in builds:
+            problem = vectors.problem(whole)
             if problem is not None:
-                for trial in build.trials:
-                    self.keep(never_searched(trial, problem, build.truth))
+                for trial in whole.trials:
+                    self.keep(never_searched(trial, problem, whole.truth))
+                continue
+            build = self._without_pointless(whole)
+            if not build.trials:
                 continue
             if part is None or part.key != build.part:
                 shutil.rmtree(self._folder / _SCRATCH, ignore_errors=True)
                 part = Part(build, vectors.of(build), self._folder / _SCRATCH)
             self._measure(build, part)
 
+    def _without_pointless(self, build: Build) -> Build:
+        """Return a build without the trials that what was measured before has made pointless."""
+        left = []
+        for trial in build.trials:
+            reason = self._pruners[build.key].reason(trial)
+            if reason is None:
+                left.append(trial)
+            else:
+                self.keep(never_searched(trial, Ended("skipped", reason, ""), build.truth))
+        return replace(build, trials=tuple(left))
+
     def _measure(self, build: Build, part: Part) -> None:
-        trials = {trial.id: trial for trial in build.trials}
         self._step(_where(build.trials[0]))
-        measuring = _Measuring(self, trials, part)
+        measuring = _Measuring(self, build, part, self._pruners[build.key])
         if part.problem is not None:
             measuring.fail_missing(part.problem)
             return
-        outcome = run_job(_job(build, part), part.folder / build.key, measuring.on_event)
-        self._keep_log(build.key, outcome.log)
-        measuring.fail_missing(Ended(outcome.status, outcome.reason, outcome.log_tail))
-        shutil.rmtree(part.folder / build.key, ignore_errors=True)
+        while measuring.missing():
+            job = _job(replace(build, trials=measuring.missing()), part)
+            outcome = run_job(job, part.folder / build.key, measuring.on_event)
+            self.library_seconds += measuring.library_seconds
+            self._keep_log(build.key, outcome.log)
+            measuring.ended(outcome)
+            shutil.rmtree(part.folder / build.key, ignore_errors=True)
 
     def keep(self, record: Record) -> None:
         """Write a record and say if it is a failure."""
         self._store.write(record)
         self._n_done += 1
         self.n_measured += record.status == "ok"
-        if record.status != "ok":
+        if record.status not in {"ok", "skipped"}:
             self._progress.say(f"{_where(record.trial)}: {record.status}: {record.reason}")
         self._step(_where(record.trial))
 
@@ -293,39 +361,83 @@ class _Sweep:
 
 
 class _Measuring:
-    """Turns the events of one worker into records as they come."""
+    """Turns the events of one build's workers into records as they come."""
 
-    def __init__(self, sweep: _Sweep, trials: dict[str, Trial], part: Part) -> None:
-        self._sweep, self._trials, self._part = sweep, trials, part
+    def __init__(self, sweep: _Sweep, build: Build, part: Part, pruner: Pruner) -> None:
+        self._sweep, self._part, self._pruner = sweep, part, pruner
+        self._trials = {trial.id: trial for trial in build.trials}
         self._told: set[str] = set()
+        self._searched: dict[str, Searched] = {}
         self._build: BuildCost | None = None
         self.environment = environment()
+        self.library_seconds = 0.0
 
-    def on_event(self, event: dict[str, Any]) -> None:
-        """Keep a record when a trial ended; the worker waits meanwhile."""
+    def missing(self) -> tuple[Trial, ...]:
+        """Return the trials that have no record yet."""
+        return tuple(trial for key, trial in self._trials.items() if key not in self._told)
+
+    def on_event(self, event: dict[str, Any]) -> list[str]:
+        """Keep a record when a trial ended; the worker waits meanwhile.
+
+        Returns:
+            The trials that need no look any more.
+        """
         kind = event["event"]
         if kind == "started":
             self.environment["worker_cores"] = event["cores"]
+            self.library_seconds = 0.0
         elif kind == "built":
             self._build = BuildCost(**event["build"])
+        elif kind == "searched":
+            return self._note(self._trials[event["trial_id"]], event)
         elif kind == "trial":
             trial = self._trials[event["trial_id"]]
             self._told.add(trial.id)
-            self._sweep.keep(self._part.record(trial, event, self._build, self.environment))
+            self.library_seconds = event["library_seconds"]
+            searched = self._searched.pop(trial.id)
+            record = self._part.record(trial, searched, event, self._build, self.environment)
+            self._sweep.keep(record)
         elif kind == "trial_failed":
             ended = Ended(event["status"], event["reason"], event["log_tail"])
             self._fail(event["trial_id"], ended)
         elif kind == "storage":
             raise StorageError(event["reason"])
+        return []
+
+    def ended(self, outcome: JobOutcome) -> None:
+        """Keep the failure that a worker's end is.
+
+        It is the failure of the trial that the worker was busy with; the others get another worker. What
+        ended a build, or was none of the trials' doing, is the failure of all that have no record.
+        """
+        ended = Ended(outcome.status, outcome.reason, outcome.log_tail)
+        if outcome.status == "ok":
+            ended = Ended("failed", _SILENT, outcome.log_tail)
+        if outcome.trial_id in {trial.id for trial in self.missing()}:
+            self._fail(outcome.trial_id, ended)
+        else:
+            self.fail_missing(ended)
 
     def fail_missing(self, ended: Ended) -> None:
-        """Keep a failure for every trial that the worker did not tell about."""
-        for trial_id in self._trials:
-            if trial_id not in self._told:
-                self._fail(trial_id, ended)
+        """Keep a failure for every trial that has no record."""
+        for trial in self.missing():
+            self._fail(trial.id, ended)
+
+    def _note(self, trial: Trial, event: dict[str, Any]) -> list[str]:
+        """Score a trial's answers; return the trials that they have made pointless."""
+        searched = self._searched[trial.id] = self._part.searched(trial, event)
+        self._pruner.note(trial, first_knn_recall(searched.evaluation.values), searched.probe_us)
+        skipped = []
+        for other in self.missing():
+            reason = None if other.id in self._searched else self._pruner.reason(other)
+            if reason is not None:
+                self._fail(other.id, Ended("skipped", reason, ""))
+                skipped.append(other.id)
+        return skipped
 
     def _fail(self, trial_id: str, ended: Ended) -> None:
         self._told.add(trial_id)
+        self._searched.pop(trial_id, None)
         trial = self._trials[trial_id]
         self._sweep.keep(self._part.failure(trial, ended, self._build, self.environment))
 

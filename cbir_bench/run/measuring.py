@@ -6,10 +6,7 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from shutil import disk_usage
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,22 +14,25 @@ import numpy as np
 from cbir_bench.core.component import Setting, create
 from cbir_bench.core.errors import (
     CbirBenchError,
-    DataError,
     MissingPackageError,
     SettingError,
     StorageError,
 )
-from cbir_bench.core.record import BuildCost, Status
 from cbir_bench.core.registry import INDEXES, RERANKERS
 from cbir_bench.indexes.library import load
-from cbir_bench.measure.clock import batch_seconds, single_latency, timed
-from cbir_bench.measure.memory import PeakMemory, private_bytes
+from cbir_bench.measure.clock import timed
+from cbir_bench.run.building import build, save_and_load
+from cbir_bench.run.passes import Passes
 from cbir_bench.run.pipeline import Inputs, Pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from cbir_bench.core.index import Index
+    from cbir_bench.core.record import Status
     from cbir_bench.core.reranker import Reranker
     from cbir_bench.run.job import Job, JobTrial
 
@@ -44,8 +44,6 @@ _NO_MEMORY: Final = (
     "failed to map segment",
 )
 """What libraries, and Python's own imports, put into another exception where memory ran out."""
-_FULL_BYTES: Final = 8192
-"""Less free space than this is a full disk: the last blocks are not worth a distinction."""
 
 
 class Parent:
@@ -60,10 +58,15 @@ class Parent:
         while line:
             line = line[os.write(self._fd, line) :]
 
-    def wait(self) -> None:
-        """Return when the parent has dealt with a trial; end this process if it is gone."""
-        if not sys.stdin.buffer.readline():
+    def wait(self) -> frozenset[str]:
+        """Return when the parent has dealt with an event, with the trials that need no look any more.
+
+        Ends this process if the parent is gone.
+        """
+        line = sys.stdin.buffer.readline()
+        if not line:
             raise SystemExit(0)
+        return frozenset(json.loads(line)["skip"])
 
 
 class Prepared:
@@ -76,29 +79,43 @@ class Prepared:
     def get(self, setting: Setting, reranker: Reranker) -> tuple[Any, float]:
         """Return the state with the seconds that it took to make."""
         if setting not in self._made:
-            made = timed(lambda: reranker.fit(self._inputs.base_for(reranker), self._job.space))
+            base = self._inputs.base_for(reranker)
+            made = timed(lambda: reranker.fit(base, self._job.space))
             self._made[setting] = made.value, made.seconds
         return self._made[setting]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
+class Searched:
+    """A trial whose quality is known, on its way to its numbers."""
+
+    trial: JobTrial
+    passes: Passes
+    path: Path
+
+
+@dataclass(kw_only=True, eq=False)
 class Measurer:
-    """Builds the index of a job, and measures its trials one after the other.
+    """Builds the index of a job, searches it for every trial, then measures all of them in turns.
 
     Attributes:
         job: what to do.
         inputs: the vectors.
         parent: hears about everything, and is waited for after every trial.
+        cores: that several clients may run on.
         states: what re-rankers made of the base.
+        library_seconds: spent inside the library's calls so far.
     """
 
     job: Job
     inputs: Inputs
     parent: Parent
+    cores: tuple[int, ...] = ()
     states: Prepared = field(init=False)
+    library_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "states", Prepared(self.inputs, self.job))
+        self.states = Prepared(self.inputs, self.job)
 
     def run(self) -> None:
         """Build, and measure every trial; failures become events."""
@@ -106,20 +123,14 @@ class Measurer:
         if not trials:
             return
         try:
-            handle = self._build()
+            handle = self._build(trials[0])
         except Exception as error:  # noqa: BLE001  whatever a library raises, its trials have failed
             traceback.print_exc()
             for trial in trials:
                 self._fail(trial, error)
             return
-        for trial in trials:
-            try:
-                self._measure(trial, handle)
-            except Exception as error:  # noqa: BLE001  the next trial may work
-                traceback.print_exc()
-                self._fail(trial, error)
-            else:
-                self.parent.wait()
+        searched = self._search(trials, handle)
+        self._measure(searched)
 
     def _accepts(self, trial: JobTrial) -> bool:
         """Return whether a trial can work; tell the parent why if it cannot."""
@@ -146,28 +157,35 @@ class Measurer:
         self.parent.tell("trial_failed", trial_id=trial.trial_id, status=status, reason=reason)
         self.parent.wait()
 
-    def _build(self) -> Any:
-        job, base = self.job, self.inputs.base
+    def _build(self, first: JobTrial) -> Any:
         self.parent.tell("progress", stage="build", trial_id="")
-        index = _index(job.index)
+        index = _index(self.job.index)
         for module in index.REQUIRES:
             load(module)
-        before, peak = private_bytes(), PeakMemory()
-        built = timed(lambda: index.build(base, job.space, job.n_threads))
-        peak_bytes = peak.growth()
-        cost = BuildCost(
-            build_key=job.build_key,
-            build_seconds=built.seconds,
-            build_cpu_seconds=built.cpu_seconds,
-            private_growth_bytes=max(0, private_bytes() - before),
-            peak_build_bytes=peak_bytes,
-            index_bytes=_saved_bytes(index, built.value, job.out_folder),
-            theoretical_bytes=index.theoretical_bytes(*base.shape),
-        )
-        self.parent.tell("built", build=asdict(cost))
-        return built.value
+        built = build(index, self.inputs.base, self.job)
+        self.library_seconds += built.cost["build_seconds"]
+        self.parent.tell("progress", stage="save", trial_id="")
+        saved = save_and_load(index, built.handle, self.job, first, self.inputs)
+        self.parent.tell("built", build={**built.cost, **saved})
+        return built.handle
 
-    def _measure(self, trial: JobTrial, handle: Any) -> None:
+    def _search(self, trials: list[JobTrial], handle: Any) -> list[Searched]:
+        """Return the trials whose quality is known; the parent may say that others need no look."""
+        searched: list[Searched] = []
+        left_out: set[str] = set()
+        for trial in trials:
+            if trial.trial_id in left_out:
+                continue
+            try:
+                searched.append(self._search_one(trial, handle))
+            except Exception as error:  # noqa: BLE001  the next trial may work
+                traceback.print_exc()
+                self._fail(trial, error)
+            else:
+                left_out |= self.parent.wait()
+        return searched
+
+    def _search_one(self, trial: JobTrial, handle: Any) -> Searched:
         index, reranker = _index(trial.index), _reranker(trial.reranker)
         self._progress("prepare", trial)
         state, prepare_seconds = self.states.get(trial.reranker, reranker)
@@ -181,47 +199,83 @@ class Measurer:
         )
         self._progress("quality", trial)
         index.configure(handle, self.job.n_threads)
-        arrays: dict[str, NDArray[Any]] = {"ids": pipeline.rank_all()}
-        self._progress("batch", trial)
-        arrays["batch_seconds"], batch_qps = self._batch(pipeline)
-        self._progress("latency", trial)
-        index.configure(handle, 1)
-        arrays["latency_queries"], arrays["latency_ns"] = self._latency(pipeline)
+        ranked = timed(pipeline.rank_all)
+        self.library_seconds += ranked.seconds
+        self._progress("probe", trial)
+        passes = Passes(
+            pipeline=pipeline,
+            measure=self.job.measure,
+            n_threads=self.job.n_threads,
+            cores=self.cores,
+        )
+        probe_us = passes.probe()
+        path = self.job.out_folder / f"{trial.trial_id}.npz"
         self.parent.tell(
-            "trial",
+            "searched",
             trial_id=trial.trial_id,
-            arrays=str(_write_arrays(self.job.out_folder / f"{trial.trial_id}.npz", arrays)),
+            arrays=str(_write_arrays(path, {"ids": ranked.value.astype(np.int32)})),
             prepare_seconds=prepare_seconds,
             prepare_bytes=reranker.state_bytes(state),
-            batch_qps=batch_qps,
+            probe_us=probe_us,
         )
+        return Searched(trial=trial, passes=passes, path=path)
 
-    def _batch(self, pipeline: Pipeline) -> tuple[NDArray[np.float64], float | None]:
-        """Return the seconds of each pass, and the queries per second of the median one."""
-        measure = self.job.measure
-        rows = _sample(len(self.inputs.queries), measure.batch_size, measure.seed)
-        call = pipeline.batch_call(rows)
-        if call is None:
-            return np.empty(0), None
-        seconds = batch_seconds(call, measure.n_passes)
-        return seconds, len(rows) / float(np.median(seconds))
+    def _measure(self, searched: list[Searched]) -> None:
+        """Make all passes of all trials in turns, then tell of each."""
+        alive = list(searched)
+        for number in range(self.job.measure.n_passes):
+            for one in _rotated(alive, number):
+                self._attempt(alive, one, "latency", lambda one: one.passes.next(number))  # noqa: B023
+        for one in list(alive):
+            self._attempt(alive, one, "latency", _until_quiet)
+        if self.job.measure.clients:
+            for number in range(self.job.measure.n_passes):
+                for one in _rotated(alive, number):
+                    self._attempt(alive, one, "clients", lambda one: one.passes.next_loads(number))  # noqa: B023
+        for one in list(alive):
+            self._attempt(alive, one, "tell", self._tell)
 
-    def _latency(self, pipeline: Pipeline) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the ``(n,)`` rows that were asked, and ``(n_passes, n)`` nanoseconds."""
-        measure = self.job.measure
-        rows = _sample(len(self.inputs.queries), measure.n_latency_queries, measure.seed)
-        calls = pipeline.single_calls(rows)
-        samples = single_latency(
-            calls.answer,
-            calls.prepared,
-            n_passes=measure.n_passes,
-            n_warmup=measure.n_warmup,
-            seed=measure.seed,
+    def _attempt(
+        self,
+        alive: list[Searched],
+        one: Searched,
+        stage: str,
+        what: Callable[[Searched], None],
+    ) -> None:
+        """Do something for a trial; where that fails, so has the trial, and the others go on."""
+        self._progress(stage, one.trial)
+        try:
+            what(one)
+        except Exception as error:  # noqa: BLE001  whatever a library raises
+            traceback.print_exc()
+            alive.remove(one)
+            self._fail(one.trial, error)
+
+    def _tell(self, one: Searched) -> None:
+        arrays = one.passes.arrays()
+        self.library_seconds += one.passes.library_seconds
+        self.parent.tell(
+            "trial",
+            trial_id=one.trial.trial_id,
+            arrays=str(_write_arrays(one.path, arrays)),
+            library_seconds=self.library_seconds,
+            **one.passes.numbers(),
         )
-        return rows, samples
+        self.parent.wait()
 
     def _progress(self, stage: str, trial: JobTrial) -> None:
         self.parent.tell("progress", stage=stage, trial_id=trial.trial_id)
+
+
+def _until_quiet(one: Searched) -> None:
+    while one.passes.repeat_disturbed():
+        pass
+
+
+def _rotated(trials: list[Searched], number: int) -> list[Searched]:
+    """Return the trials with another one first in each pass, so that none always follows the same."""
+    first = number % len(trials) if trials else 0
+    return trials[first:] + trials[:first]
 
 
 def _index(setting: Setting) -> Index:
@@ -232,47 +286,12 @@ def _reranker(setting: Setting) -> Reranker:
     return create(RERANKERS, setting.use, setting.values)
 
 
-def _sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
-    """Return ``min(n, size)`` of ``n`` rows, ascending, the same for the same seed."""
-    return np.sort(np.random.default_rng(seed).choice(n, min(n, size), replace=False))
-
-
-def _saved_bytes(index: Index, handle: Any, folder: Path) -> int:
-    """Return what the saved index takes on disk; it is deleted at once.
-
-    Raises:
-        StorageError: if the disk is full, which some libraries do not notice.
-        DataError: if it cannot be written.
-    """
-    try:
-        with TemporaryDirectory(dir=folder) as name:
-            try:
-                index.save(handle, Path(name))
-            finally:
-                _refuse_full_disk(folder)
-            return sum(f.stat().st_size for f in Path(name).rglob("*") if f.is_file())
-    except OSError as error:
-        raise DataError(
-            f"The index could not be saved to see its size: {error}. Free space in {folder}."
-        ) from error
-
-
-def _refuse_full_disk(folder: Path) -> None:
-    usage = disk_usage(folder)
-    if usage.total and usage.free < _FULL_BYTES:  # some file systems in user space tell nothing
-        raise StorageError(
-            f"The disk of {folder} is full. Make room or give another folder, and run the same "
-            "command again; everything written before is kept."
-        )
-
-
 def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
     """Write the arrays under their final name only once they are complete.
 
     Raises:
         StorageError: if they cannot be written.
     """
-    arrays = {**arrays, "ids": arrays["ids"].astype(np.int32)}
     partial = path.with_suffix(".tmp")
     try:
         with partial.open("wb") as file:

@@ -33,6 +33,7 @@ def _notes(opened: Opened, plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield where in a data set something is to be known (empty for all of it), and what."""
     for note in opened.data.notes:
         yield "", note
+    yield from (("", note) for note in _other_spaces(opened, plan))
     if opened.data.groups is not None:
         yield "", group_note(opened.data.groups[opened.data.rows(Split.TEST)])
     if any(artefact.training is not None for artefact in plan.artefacts):
@@ -41,6 +42,17 @@ def _notes(opened: Opened, plan: Plan) -> Iterator[tuple[str, str]]:
         size = summarise(truth)
         for note in [*size.notes(), *_undefined(truth, plan), *_shortened(truth, size, plan)]:
             yield f", {protocol}", note
+
+
+def _other_spaces(opened: Opened, plan: Plan) -> Iterator[str]:
+    """Yield where a suite searches by another similarity than the data set was made for."""
+    meant = opened.data.space
+    others = [space for space in plan.suite.spaces if meant is not None and space != meant]
+    if others:
+        yield (
+            f"it was made for the space {meant!r}, and the suite searches {', '.join(map(repr, others))}, "
+            f"where other vectors are near. Set [search] space = {meant!r} to compare with others' results."
+        )
 
 
 def _seen_in_training(opened: Opened) -> Iterator[str]:

@@ -130,26 +130,16 @@ class Pipeline:
         return Ranking(ids=ids, n_base=len(self.inputs.base)).ids
 
     def _search(self, queries: Matrix) -> Ids:
-        """Return ``(n, depth)`` ids by the library's batch search, or one by one without it."""
-        search = self.index.batch(self.handle, self._depth)
-        if search is not None:
-            return self.index.unpack(search(np.ascontiguousarray(queries)), self._depth)
-        return self._search_singly(queries, self.index.single(self.handle, self._depth))
-
-    def _search_singly(self, queries: Matrix, search: Callable[[Any], Any]) -> Ids:
-        ids = np.empty((len(queries), self._depth), np.int64)
-        for start in range(0, len(queries), _PREPARED_AT_ONCE):
-            block = np.ascontiguousarray(queries[start : start + _PREPARED_AT_ONCE])
-            for row, query in enumerate(self.index.prepare(block), start):
-                ids[row] = self.index.unpack(search(query), self._depth)[0]
-        return ids
+        return searched_by(self.index, self.handle, queries, self._depth)
 
     def _search_for(self, rows: NDArray[np.int64]) -> Search:
         """Return the live index for vectors that stand for the queries in ``rows``."""
         return lambda vectors: self._without_self(self._search(vectors), rows)
 
     def _single_search_for(self, row: NDArray[np.int64], search: Callable[[Any], Any]) -> Search:
-        return lambda vectors: self._without_self(self._search_singly(vectors, search), row)
+        return lambda vectors: self._without_self(
+            _search_singly(self.index, search, vectors, self._depth), row
+        )
 
     def _rerank(self, rows: NDArray[np.int64], ids: Ids, search: Search) -> Ids:
         queries, base = self.inputs.queries[rows], self.inputs.base_for(self.reranker)
@@ -164,6 +154,23 @@ class Pipeline:
         if self.inputs.self_ids is None:
             return ids
         return leave_out(ids, self.inputs.self_ids[rows])
+
+
+def searched_by(index: Index, handle: Any, queries: Matrix, depth: int) -> Ids:
+    """Return ``(n, depth)`` ids by the library's batch search, or one by one where it has none."""
+    search = index.batch(handle, depth)
+    if search is not None:
+        return index.unpack(search(np.ascontiguousarray(queries)), depth)
+    return _search_singly(index, index.single(handle, depth), queries, depth)
+
+
+def _search_singly(index: Index, search: Callable[[Any], Any], queries: Matrix, depth: int) -> Ids:
+    ids = np.empty((len(queries), depth), np.int64)
+    for start in range(0, len(queries), _PREPARED_AT_ONCE):
+        block = np.ascontiguousarray(queries[start : start + _PREPARED_AT_ONCE])
+        for row, query in enumerate(index.prepare(block), start):
+            ids[row] = index.unpack(search(query), depth)[0]
+    return ids
 
 
 def leave_out(ids: Ids, self_ids: Ids) -> Ids:

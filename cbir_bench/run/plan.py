@@ -16,6 +16,7 @@ from cbir_bench.core.trial import Trial
 from cbir_bench.protocols import PROTOCOLS
 from cbir_bench.run.artefacts import Subject, artefact_of, check_learning
 from cbir_bench.run.near_duplicates import with_groups
+from cbir_bench.run.pruning import by_effort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -112,8 +113,8 @@ def _builds(suite: Suite, opened: Opened, artefact: Artefact) -> list[Build]:
     builds: dict[str, list[Trial]] = {}
     part_of: dict[str, str] = {}
     for protocol, quantizer, space in parts:
-        for n_threads, index, k, reranker in product(
-            suite.n_threads, suite.indexes, suite.ks, suite.rerankers
+        for (n_threads, index, replicate), k, reranker in product(
+            _indexes(suite), suite.ks, suite.rerankers
         ):
             trial = Trial(
                 dataset=opened.setting,
@@ -131,14 +132,30 @@ def _builds(suite: Suite, opened: Opened, artefact: Artefact) -> list[Build]:
                 embeddings_key=artefact.key,
                 measure=suite.measure,
                 metrics=suite.metrics,
+                replicate=replicate,
             )
             key, part = _keys(trial)
             part_of[key] = part
             builds.setdefault(key, []).append(trial)
     return [
-        Build(key=key, part=part_of[key], opened=opened, artefact=artefact, trials=tuple(trials))
+        Build(
+            key=key,
+            part=part_of[key],
+            opened=opened,
+            artefact=artefact,
+            trials=tuple(by_effort(trials)),
+        )
         for key, trials in builds.items()
     ]
+
+
+def _indexes(suite: Suite) -> list[tuple[int, Setting, int]]:
+    """Return numbers of threads, indexes and replicates; those that repeat themselves are built once."""
+    combined = []
+    for n_threads, index in product(suite.n_threads, suite.indexes):
+        repeats = create(INDEXES, index.use, index.values).repeats(n_threads)
+        combined += [(n_threads, index, r) for r in range(1 if repeats else suite.replicates)]
+    return combined
 
 
 def _keys(trial: Trial) -> tuple[str, str]:
@@ -148,7 +165,10 @@ def _keys(trial: Trial) -> tuple[str, str]:
     part: dict[str, Any] = {name: table[name] for name in vectors}
     search = INDEXES.get(trial.index.use).SEARCH_PARAMS
     index = {name: value for name, value in table["index"].items() if name not in search}
-    return key_of({**part, "index": index, "n_threads": trial.n_threads}), key_of(part)
+    build = {**part, "index": index, "n_threads": trial.n_threads}
+    if trial.replicate:
+        build["replicate"] = trial.replicate
+    return key_of(build), key_of(part)
 
 
 class Size(NamedTuple):
@@ -172,17 +192,19 @@ def check_settings(suite: Suite, sizes: Iterable[Size]) -> None:
             text = f"k = {k}, but a query of {size.where} can find {most} items."
             problems[f"{text} Set [search] k to {most} or less."] = None
             continue
-        for index in suite.indexes:
+        depths: dict[int, str] = {}
+        for setting in suite.rerankers:
+            reranker = create(RERANKERS, setting.use, setting.values)
+            _collect(problems, str(setting), partial(reranker.check, k=k, space=space))
+            depths.setdefault(reranker.depth(k) + size.leave_one_out, str(setting))
+        for index, (asked, why) in product(suite.indexes, depths.items()):
             check = create(INDEXES, index.use, index.values).check
-            asked = k + size.leave_one_out
+            before = "" if asked == k + size.leave_one_out else f" before {why}"
             _collect(
                 problems,
-                f"{index} on {size.where}",
+                f"{index} on {size.where}{before}",
                 partial(check, k=asked, n_base=size.n_base, dim=None, space=space),
             )
-        for reranker in suite.rerankers:
-            check_reranker = create(RERANKERS, reranker.use, reranker.values).check
-            _collect(problems, str(reranker), partial(check_reranker, k=k, space=space))
     if problems:
         shown = list(problems)[:_MOST_PROBLEMS]
         more = len(problems) - len(shown)

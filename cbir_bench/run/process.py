@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from cbir_bench.measure.memory import anonymous_bytes, n_killed_for_memory
 from cbir_bench.measure.threads import thread_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cbir_bench.core.record import Status
@@ -30,13 +31,19 @@ _POLL_SECONDS: Final = 0.5
 """Between looks at the process where the kernel cannot wake us when it ends."""
 _LONGEST_SLEEP: Final = 3600.0
 """The kernel takes no more than 24 days; a time limit may be longer."""
-_TRIAL_ENDS: Final = ("trial", "trial_failed")
+_SAMPLE_SECONDS: Final = 0.01
+"""Between looks at a building worker's memory, which cost some 20 us each."""
+_ANSWERED: Final = ("searched", "trial", "trial_failed", "storage")
+"""Events after which the worker waits for an answer."""
 _STAGES: Final = {
     "build": "the index was built",
+    "save": "the index was saved and loaded again",
     "prepare": "the re-ranker prepared the base",
     "quality": "all queries were searched",
-    "batch": "a batch was timed",
-    "latency": "single queries were timed",
+    "probe": "a few queries were tried",
+    "latency": "queries were timed",
+    "clients": "several clients asked at once",
+    "tell": "its numbers were written",
 }
 """What a worker does, by the stage that it tells about."""
 _NO_MEMORY: Final = ("bad_alloc", "MemoryError", "Cannot allocate memory", "failed to map segment")
@@ -52,12 +59,14 @@ class JobOutcome:
         reason: what happened in one sentence, and one for what to do; empty for "ok".
         exit_status: "exit 0", or the name of the signal that ended it ("SIGSEGV").
         log: what the worker and its libraries printed, the last 256 kB.
+        trial_id: the trial that the worker was busy with when it ended; empty if none or all of them.
     """
 
     status: Status
     reason: str
     exit_status: str
     log: bytes
+    trial_id: str = ""
 
     @property
     def log_tail(self) -> str:
@@ -68,7 +77,7 @@ class JobOutcome:
 def run_job(
     job: Job,
     job_folder: Path,
-    on_event: Callable[[dict[str, Any]], None],
+    on_event: Callable[[dict[str, Any]], Iterable[str] | None],
     timeout: float | None = None,
 ) -> JobOutcome:
     """Run a job in a fresh process and return how it ended.
@@ -79,9 +88,10 @@ def run_job(
     Args:
         job: what to build and measure.
         job_folder: made if it is not there; holds the job file and the log.
-        on_event: called with each event of ``cbir_bench.run.worker``; the worker waits until it
-            returns from the end of a trial. A "trial_failed" event gets the log's end as "log_tail".
-        timeout: limit in seconds of the build and of each trial; by default the job's own.
+        on_event: called with each event of ``cbir_bench.run.worker``; the worker waits until it returns
+            from what it told of a trial, and leaves out those whose ids are returned. A "trial_failed"
+            event gets the log's end as "log_tail", a "built" one the sampled peak of memory.
+        timeout: limit in seconds of each thing that the worker does; by default the job's own.
     """
     job_folder = job_folder.resolve()
     job_folder.mkdir(parents=True, exist_ok=True)
@@ -106,11 +116,17 @@ class _Listener:
     """Follows the events of one worker."""
 
     def __init__(
-        self, on_event: Callable[[dict[str, Any]], None], log_path: Path, limit: float
+        self,
+        on_event: Callable[[dict[str, Any]], Iterable[str] | None],
+        log_path: Path,
+        limit: float,
     ) -> None:
         self._on_event, self._log_path, self._limit = on_event, log_path, limit
-        self._doing = "it started"
+        self._stage = self._trial_id = ""
         self._done = False
+        self._memory: _Memory | None = None
+        self._peak_bytes: int | None = None
+        self._killed_before = n_killed_for_memory()
 
     def follow(self, process: subprocess.Popen[bytes], read_fd: int) -> bool:
         """Pass events on until the worker falls silent; return whether its time ran out."""
@@ -119,7 +135,9 @@ class _Listener:
         with _Waker(process, read_fd) as waker:
             while (left := deadline - time.monotonic()) > 0:
                 # Asked before reading, so that nothing told before the end is missed.
-                ended = not waker.wait(left)
+                ended = not waker.wait(left if self._memory is None else _SAMPLE_SECONDS)
+                if self._memory is not None:
+                    self._memory.look()
                 chunk = waker.read()
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
@@ -139,22 +157,41 @@ class _Listener:
             status, reason = "timeout", self._timeout_reason()
         elif not self._done:
             status, reason = self._crash(exit_status, log)
-        return JobOutcome(status=status, reason=reason, exit_status=exit_status, log=log)
+        return JobOutcome(
+            status=status,
+            reason=reason,
+            exit_status=exit_status,
+            log=log,
+            trial_id="" if status == "ok" else self._trial_id,
+        )
 
     def _hear(self, event: dict[str, Any], process: subprocess.Popen[bytes]) -> bool:
         """Deal with an event; return whether the worker's time starts anew."""
         kind = event["event"]
         if kind == "progress":
-            self._doing = _STAGES[event["stage"]]
+            self._begin(event["stage"], event["trial_id"], process.pid)
         self._done = self._done or kind == "done"
+        if kind == "built":
+            event["build"]["sampled_peak_bytes"] = self._peak_bytes
         if kind == "trial_failed":
             event["log_tail"] = _log_end(self._log_path)[-_TAIL_BYTES:].decode("utf-8", "replace")
-        self._on_event(event)
-        if kind in _TRIAL_ENDS and process.stdin is not None:
+        left_out = self._on_event(event)
+        if kind in _ANSWERED and process.stdin is not None:
             with suppress(BrokenPipeError):
-                process.stdin.write(b"go\n")
+                process.stdin.write(json.dumps({"skip": list(left_out or ())}).encode() + b"\n")
                 process.stdin.flush()
-        return kind in _TRIAL_ENDS or kind == "built"
+        return kind in _ANSWERED or kind in {"built", "progress"}
+
+    def _begin(self, stage: str, trial_id: str, pid: int) -> None:
+        """Note what the worker does from now on, and look at its memory while it builds."""
+        if self._memory is not None:
+            self._peak_bytes = self._memory.growth()
+        self._stage, self._trial_id = stage, trial_id
+        self._memory = _Memory(pid) if stage == "build" else None
+
+    @property
+    def _doing(self) -> str:
+        return _STAGES[self._stage] if self._stage else "it started"
 
     def _timeout_reason(self) -> str:
         return (
@@ -165,10 +202,7 @@ class _Listener:
     def _crash(self, exit_status: str, log: bytes) -> tuple[Status, str]:
         end = log[-_TAIL_BYTES:].decode("utf-8", "replace")
         if exit_status == "SIGKILL":
-            return "out_of_memory", (
-                f"The worker was killed while {self._doing}, most likely by the kernel because "
-                "memory ran out. Choose a smaller index, or set [measure] memory_limit_bytes."
-            )
+            return self._killed()
         if any(mark in end for mark in _NO_MEMORY):
             return "out_of_memory", (
                 f"The worker ended ({exit_status}) for want of memory while {self._doing}. "
@@ -178,6 +212,37 @@ class _Listener:
             f"The worker ended ({exit_status}) while {self._doing}. "
             "Its log says more; other settings of this index may work."
         )
+
+    def _killed(self) -> tuple[Status, str]:
+        """Tell the kernel's killer, which counts what it does, from anybody else's signal."""
+        now = n_killed_for_memory()
+        if now is not None and self._killed_before is not None and now == self._killed_before:
+            return "crashed", (
+                f"The worker was killed (SIGKILL) while {self._doing}, and not by the kernel for want of "
+                "memory. --retry-failed measures it again."
+            )
+        return "out_of_memory", (
+            f"The worker was killed while {self._doing}, most likely by the kernel because "
+            "memory ran out. Choose a smaller index, or set [measure] memory_limit_bytes."
+        )
+
+
+class _Memory:
+    """The anonymous memory of a worker, looked at from outside while it builds."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._before = self._peak = anonymous_bytes(pid) or 0
+        self._n_looks = 0
+
+    def look(self) -> None:
+        """Note the memory of this moment."""
+        self._peak = max(self._peak, anonymous_bytes(self._pid) or 0)
+        self._n_looks += 1
+
+    def growth(self) -> int | None:
+        """Return the peak above the first look; None after too few looks to have seen anything."""
+        return self._peak - self._before if self._n_looks > 2 else None
 
 
 def _start(job: Job, job_folder: Path, write_fd: int) -> subprocess.Popen[bytes]:

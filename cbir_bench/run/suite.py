@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -43,6 +43,14 @@ class SuiteError(SettingError):
     """A suite file cannot be run; the message lists every problem with its line."""
 
 
+class StopAt(BaseModel):
+    """``[search.stop_at]``: when dearer search settings of the same index are left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    knn_recall: Annotated[float, Field(gt=0, le=1)] | None = None
+    latency_us: Annotated[float, Field(gt=0)] | None = None
+
+
 class SearchTable(BaseModel):
     """``[search]``: what is asked of every index; each a value or a list of values."""
 
@@ -56,6 +64,8 @@ class SearchTable(BaseModel):
         Annotated[int, Field(ge=1)]
         | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
     ) = 1
+    replicates: Annotated[int, Field(ge=1)] = 1
+    stop_at: StopAt = StopAt()
 
 
 class SuiteFile(BaseModel):
@@ -81,7 +91,10 @@ class SuiteFile(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A valid suite: for each stage the settings to combine, in the order of the file."""
+    """A valid suite: for each stage the settings to combine, in the order of the file.
+
+    Of an index that does not repeat itself ``replicates`` are built; ``stop_at`` leaves out search settings.
+    """
 
     name: str
     description: str
@@ -96,6 +109,8 @@ class Suite:
     spaces: tuple[Space, ...]
     ks: tuple[int, ...]
     n_threads: tuple[int, ...]
+    replicates: int
+    stop_at: StopAt
     measure: Setting
     metrics: tuple[str, ...]
 
@@ -144,6 +159,7 @@ def _suite(tables: Table, text: str, filename: str) -> Suite:
     measure = _measure(tables, problems)
     metrics = tables.get("metrics", list(DEFAULT_METRICS))
     problems += _metric_problems(metrics, min(_axis(file.search.k)) if file else None)
+    problems += _stop_problems(file)
     if problems or file is None:
         lines = [
             f"{filename}:{_line(text, p.path)}: {_dotted(p.path)}{p.message}" for p in problems
@@ -164,6 +180,8 @@ def _suite(tables: Table, text: str, filename: str) -> Suite:
         spaces=_axis(file.search.space),
         ks=_axis(file.search.k),
         n_threads=_axis(file.search.n_threads),
+        replicates=file.search.replicates,
+        stop_at=file.search.stop_at,
         measure=measure,
         metrics=tuple(str(MetricName.parse(name)) for name in file.metrics),
     )
@@ -188,6 +206,8 @@ def _top_problem(error: Any) -> Problem:
     )
     if error["type"] == "extra_forbidden":
         model: type[BaseModel] = SearchTable if path[0] == "search" else SuiteFile
+        if path[:2] == ("search", "stop_at"):
+            model = StopAt
         known = model.model_fields
         name = str(path[-1])
         hint = f"{did_you_mean(name, known)} Known: {', '.join(known)}."
@@ -327,7 +347,10 @@ def _measure(tables: Table, problems: list[Problem]) -> Setting:
     fallback = setting_of("measure", MeasureSettings())
     if not isinstance(table, dict):
         return fallback
-    lists = [name for name, value in table.items() if isinstance(value, list)]
+    plural = {f.name for f in fields(MeasureSettings) if isinstance(f.default, tuple)}
+    # A list is one value of these, and no axis.
+    table = {name: _one_value(value) if name in plural else value for name, value in table.items()}
+    lists = [n for n, value in table.items() if isinstance(value, list) and n not in plural]
     if lists:
         problems += [
             Problem(("measure", name), "How to measure is no axis. Give one value.")
@@ -339,6 +362,10 @@ def _measure(tables: Table, problems: list[Problem]) -> Setting:
     )
     problems += wrong
     return settings[0] if settings else fallback
+
+
+def _one_value(value: Any) -> list[Any]:
+    return [tuple(value)] if isinstance(value, list) else [(value,)]
 
 
 def _metric_problems(metrics: Any, least_k: int | None) -> list[Problem]:
@@ -356,6 +383,16 @@ def _metric_problems(metrics: Any, least_k: int | None) -> list[Problem]:
             hint = f"Set k = {name.k} or more, or cut the metric at {least_k}."
             problems.append(Problem(path, f"{name} is deeper than [search] k = {least_k}. {hint}"))
     return problems
+
+
+def _stop_problems(file: SuiteFile | None) -> list[Problem]:
+    """Return what is wrong with a stop that no metric can tell."""
+    if file is None or file.search.stop_at.knn_recall is None:
+        return []
+    if any(name.startswith("knn_recall") for name in file.metrics):
+        return []
+    text = 'No metric tells it. Add "knn_recall@10", or another depth, to metrics.'
+    return [Problem(("search", "stop_at", "knn_recall"), text)]
 
 
 def _dotted(path: TablePath) -> str:

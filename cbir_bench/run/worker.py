@@ -5,18 +5,20 @@ NumPy, no more. What it has to say goes line by line, as JSON, to a pipe of its 
 print what they like on stdout:
 
 - ``{"event": "started", "cores": [...]}``
-- ``{"event": "progress", "stage": "build" | "prepare" | "quality" | "latency" | "batch",
-  "trial_id": ...}``
+- ``{"event": "progress", "stage": ..., "trial_id": ...}``; the stages are "build", "save", then for each
+  trial "prepare", "quality" and "probe", then "latency" for each pass of each trial, "clients" likewise,
+  and "tell"
 - ``{"event": "built", "build": {the fields of BuildCost}}``
-- ``{"event": "trial", "trial_id": ..., "arrays": path, "prepare_seconds": ..., "prepare_bytes": ...,
-  "batch_qps": ...}``; the arrays are ``ids``, ``latency_ns``, ``latency_queries`` and
-  ``batch_seconds``
+- ``{"event": "searched", "trial_id": ..., "arrays": path, "prepare_seconds": ..., "prepare_bytes": ...,
+  "probe_us": ...}``; the arrays are the ``ids`` of all queries
+- ``{"event": "trial", "trial_id": ..., "arrays": path, "quiet": {...}, "batches": [...], "loads": [...],
+  "library_seconds": ...}``; the arrays are ``latency_queries`` and samples whose names end in ``_ns``
 - ``{"event": "trial_failed", "trial_id": ..., "status": ..., "reason": ...}``
 - ``{"event": "storage", "reason": ...}``: nothing can be written, so the run has to stop
 - ``{"event": "done"}``
 
-After every trial it waits for the line ``go`` on stdin, so that nothing else of ours runs while it
-measures; the end of stdin ends it.
+After "searched", "trial" and "trial_failed" it waits for a line on stdin, so that nothing else of ours
+runs while it measures: ``{"skip": [ids of trials that need no look any more]}``. The end of stdin ends it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from cbir_bench.core.errors import DataError
-from cbir_bench.measure.memory import limit_memory
+from cbir_bench.measure.memory import die_first, limit_memory
 from cbir_bench.measure.threads import pin
 from cbir_bench.run.job import Job
 from cbir_bench.run.measuring import Measurer, Parent
@@ -57,11 +59,13 @@ def main(job_path: str, event_fd: str, parent_pid: str) -> None:
     for plugin in job.plugins:
         load_plugin(plugin)
     parent = Parent(int(event_fd))
-    parent.tell("started", cores=pin(job.n_threads))
+    die_first()
+    pinned = pin(job.n_threads)
+    parent.tell("started", cores=pinned.cores)
     inputs = _read_inputs(job)
     if job.measure.memory_limit_bytes:
         limit_memory(job.measure.memory_limit_bytes)
-    Measurer(job=job, inputs=inputs, parent=parent).run()
+    Measurer(job=job, inputs=inputs, parent=parent, cores=pinned.allowed).run()
     parent.tell("done")
 
 

@@ -28,12 +28,16 @@ class ListIndex:
 
     SPACES: ClassVar = frozenset({"cosine"})
     SEARCH_PARAMS: ClassVar = frozenset()
+    EFFORT: ClassVar = frozenset()
     REQUIRES: ClassVar = ()
     EXACT: ClassVar = True
     flavour: int = 1
 
     def check(self, *, k, n_base, dim, space):
         pass
+
+    def repeats(self, n_threads):
+        return True
 
     def build(self, base, space, n_threads):
         return np.array(base)
@@ -55,6 +59,9 @@ class ListIndex:
 
     def save(self, handle, folder):
         np.save(folder / "base.npy", handle)
+
+    def load(self, folder, dim, space):
+        return np.load(folder / "base.npy")
 
     def theoretical_bytes(self, n_base, dim):
         return None

@@ -75,7 +75,8 @@ def command(*arguments: str) -> list[str]:
 def environment(place: Path) -> dict[str, str]:
     """Return an environment whose cache is the test's own."""
     keep = {name: value for name, value in os.environ.items() if not name.startswith("CBIR_BENCH")}
-    return {**keep, "CBIR_BENCH_CACHE": str(place / "cache"), "NO_COLOR": "1"}
+    own = {"CBIR_BENCH_CACHE": str(place / "cache"), "CBIR_BENCH_LOCK": str(place / "lock")}
+    return {**keep, **own, "NO_COLOR": "1"}
 
 
 def cbir_bench(

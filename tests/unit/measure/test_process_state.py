@@ -110,15 +110,64 @@ def test_a_worker_is_kept_on_as_many_cores_as_threads():
     """)
 
     allowed, one, now, more = actual
-    assert one == now == allowed[-1:]
-    assert more == now
+    assert one == [now, allowed]
+    assert now == allowed[-1:]
+    assert more == [now, now]
+
+
+def test_clients_may_use_all_cores_for_a_while():
+    """Load on one core would be a queue; afterwards single queries stay where they were."""
+    actual = in_fresh_process("""
+        import json, os
+        from cbir_bench.measure.threads import pin, running_on
+        pinned = pin(1)
+        with running_on(pinned.allowed):
+            free = sorted(os.sched_getaffinity(0))
+        print(json.dumps([pinned.allowed, free, pinned.cores, sorted(os.sched_getaffinity(0))]))
+    """)
+
+    allowed, free, cores, now = actual
+    assert free == allowed
+    assert now == cores
+
+
+def test_another_process_tells_its_memory():
+    """A build's peak is sampled from outside, so that no thread of ours runs inside."""
+    before = memory.anonymous_bytes(os.getpid())
+
+    block = np.ones(64 * MEBIBYTE, np.uint8)
+
+    assert memory.anonymous_bytes(os.getpid()) - before == pytest.approx(block.nbytes, rel=0.05)
+    assert memory.anonymous_bytes(2**22 + 1) is None
+
+
+def test_files_that_are_mapped_are_found_by_their_folder(tmp_path):
+    """annoy maps its index: its anonymous memory is nothing, and the file is what it takes."""
+    (tmp_path / "index").mkdir()
+    np.save(tmp_path / "index" / "a.npy", np.ones(8 * MEBIBYTE, np.uint8))
+    np.save(tmp_path / "other.npy", np.ones(8 * MEBIBYTE, np.uint8))
+
+    ours = np.load(tmp_path / "index" / "a.npy", mmap_mode="r")
+    other = np.load(tmp_path / "other.npy", mmap_mode="r")
+    assert ours.sum() == other.sum()
+
+    assert memory.mapped_bytes(tmp_path / "index") == pytest.approx(8 * MEBIBYTE, rel=0.05)
+
+
+def test_the_kernels_killings_are_counted(monkeypatch, tmp_path):
+    """A worker killed by somebody else did not run out of memory."""
+    events = tmp_path / "memory.events"
+    events.write_text("low 0\nhigh 2\nmax 9\noom 1\noom_kill 3\n")
+    monkeypatch.setattr(memory, "_KILLS", (tmp_path / "none", events))
+
+    assert memory.n_killed_for_memory() == 3
 
 
 def test_where_nothing_can_be_pinned_nothing_is(monkeypatch):
     """macOS has no such call."""
     monkeypatch.delattr(os, "sched_setaffinity")
 
-    assert pin(1) == ()
+    assert pin(1) == ((), ())
 
 
 def test_the_thread_variables_hold_the_count_for_every_library():

@@ -172,7 +172,7 @@ def test_a_torn_record_stops_the_report_with_its_name(tmp_path: Path) -> None:
     record = record_of(Point())
     write_run(tmp_path, [record])
     (tmp_path / "records" / f"{record.trial.id}.json").write_text(
-        json.dumps({"schema_version": 1})[:-1]
+        json.dumps({"schema_version": 2})[:-1]
     )
 
     with pytest.raises(RecordError, match=record.trial.id):

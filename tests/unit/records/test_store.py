@@ -170,12 +170,12 @@ def test_reading_a_run_that_never_began_makes_no_folder(store: RecordStore) -> N
     ("content", "message"),
     [
         (b"", "is no JSON"),
-        (b'{"schema_version": 1, "trial', "is no JSON"),
+        (b'{"schema_version": 2, "trial', "is no JSON"),
         (b"\xff\xfe", "is no JSON"),
         (b"[1, 2]", "is no record"),
         (b"{}", "is no record"),
-        (b'{"schema_version": 2}', "schema version 2, this program reads 1"),
-        (b'{"schema_version": 1, "trial_id": "abc"}', "holds the record of trial abc"),
+        (b'{"schema_version": 1}', "schema version 1, this program reads 2"),
+        (b'{"schema_version": 2, "trial_id": "abc"}', "holds the record of trial abc"),
     ],
 )
 def test_a_foreign_or_torn_json_file_is_named(

@@ -10,7 +10,7 @@ import numpy as np
 
 from cbir_bench.core.component import Setting
 from cbir_bench.core.hashing import canonical_json, key_of
-from cbir_bench.core.record import BuildCost, Latency, MetricValue, Record
+from cbir_bench.core.record import Batch, BuildCost, Latency, Load, MetricValue, Quiet, Record
 from cbir_bench.core.trial import Trial
 from cbir_bench.records.store import RecordStore
 
@@ -136,6 +136,17 @@ def record_of(point: Point, seed: int = 0, *, arrays: bool = False) -> Record:
         metrics=metrics,
         latency=_latency(latency_us),
         batch_qps=2.5e6 / latency_us if point.sweep.use != "annoy" else None,
+        batches=_batches(point, latency_us),
+        loads=_loads(latency_us),
+        quiet=Quiet(
+            waited=0.01,
+            foreign=0.02,
+            steal=None,
+            worst=0.02,
+            n_disturbed=0,
+            n_repeated=1,
+            lost=(0.02, 0.0, 0.3, 0.01),
+        ),
         build=_build(point, rng),
         bytes_per_vector=DIM * (1 if point.quantizer == "int8" else 4),
         environment=ENVIRONMENT,
@@ -234,14 +245,46 @@ def _latency_us(point: Point) -> float:
 
 
 def _latency(us: float) -> Latency:
+    values = {"p50_us": 0.97, "p90_us": 1.2, "p95_us": 1.3, "p99_us": 1.6, "p999_us": 2.2}
     return Latency(
-        p50_us=us * 0.97,
-        p95_us=us * 1.3,
-        p99_us=us * 1.6,
+        **{name: us * factor for name, factor in values.items()},
         mean_us=us,
         raw_p99_us=us * 4,
+        cpu_p50_us=us * 0.96,
+        cpu_mean_us=us * 0.99,
         qps=1e6 / us,
         n_samples=3_000,
+        intervals={
+            name: (us * factor * 0.98, None if name == "p999_us" else us * factor * 1.03)
+            for name, factor in values.items()
+        },
+    )
+
+
+def _batches(point: Point, us: float) -> tuple[Batch, ...]:
+    if point.sweep.use == "annoy":
+        return ()
+    return tuple(
+        Batch(batch_size=size, qps=2.5e6 / us * share, cpu_us=us / share, n_calls=1000 // size)
+        for size, share in ((10, 0.6), (1000, 1.0))
+    )
+
+
+def _loads(us: float) -> tuple[Load, ...]:
+    return tuple(
+        Load(
+            clients=n,
+            kind="threads",
+            qps=min(n, 2) * 1e6 / us,
+            p50_us=us * max(1, n / 2),
+            p90_us=us * n,
+            p95_us=us * 1.2 * n,
+            p99_us=us * 1.5 * n,
+            p999_us=us * 3 * n,
+            mean_us=us * max(1, n / 2),
+            n_samples=600 * n,
+        )
+        for n in (1, 2, 4)
     )
 
 
@@ -258,6 +301,12 @@ def _build(point: Point, rng: np.random.Generator) -> BuildCost:
         theoretical_bytes=size,
         private_growth_bytes=int(size * 1.06),
         peak_build_bytes=int(size * 1.4),
+        sampled_peak_bytes=int(size * 1.3),
+        input_bytes=VECTOR_BYTES,
+        save_seconds=seconds / 50,
+        load_seconds=seconds / 40,
+        loaded_bytes=int(size * 1.02),
+        loads_identically=True,
     )
 
 
@@ -269,4 +318,4 @@ def _arrays(
     sample = np.sort(rng.choice(n_queries, n_queries // 10, replace=False))
     passes = (latency_us * 1e3 * rng.lognormal(0, 0.2, (3, len(sample)))).astype(np.int64)
     top = rng.integers(0, N_BASE, (n_queries, 10)).astype(np.int32)
-    return values | {"top_ids": top, "latency_ns": passes, "latency_queries": sample}
+    return values | {"top_ids": top, "latency_ns": passes, "latency_cpu_ns": passes, "latency_queries": sample}

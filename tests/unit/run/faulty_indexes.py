@@ -16,7 +16,8 @@ import numpy as np
 
 from cbir_bench.core.registry import INDEXES
 from cbir_bench.indexes.exact import ExactIndex
-from cbir_bench.run import measuring
+from cbir_bench.measure.disturbance import Disturbance
+from cbir_bench.run import building, passes
 
 
 class _Faulty(ExactIndex):
@@ -194,10 +195,13 @@ class TellsModules(_Faulty):
 class KnowsMemory(_Faulty):
     """Keeps 32 MiB, and holds 96 MiB more only while it is built."""
 
+    seconds: float = 0.0
+
     def build(self, base, space, n_threads):
         passing = np.ones(96 * 2**20, np.uint8)
         kept = np.ones(32 * 2**20, np.uint8)
         kept[0] = passing[0]
+        time.sleep(self.seconds)
         return super().build(base, space, n_threads), kept
 
     def single(self, handle, k):
@@ -252,4 +256,87 @@ class FillsTheDisk(_Faulty):
     """Does not notice that nothing could be written, as hnswlib does not."""
 
     def save(self, handle, folder):
-        measuring.disk_usage = lambda _: SimpleNamespace(total=10**9, free=0)
+        building.disk_usage = lambda _: SimpleNamespace(total=10**9, free=0)
+
+
+@INDEXES.register("loads-badly")
+@dataclass(frozen=True, kw_only=True)
+class LoadsBadly(_Faulty):
+    kind: str = "forgets"
+
+    def load(self, folder, dim, space):
+        if self.kind == "fails":
+            raise RuntimeError("the loaded index says no")
+        if self.kind == "dies":
+            os._exit(3)
+        handle = super().load(folder, dim, space)
+        return super().build(handle.vectors[::-1], space, 1)
+
+
+@INDEXES.register("trains-and-adds")
+@dataclass(frozen=True, kw_only=True)
+class TrainsAndAdds(_Faulty):
+    def train(self, base, space, n_threads):
+        time.sleep(0.02)
+        return [space]
+
+    def add(self, handle, base, n_threads):
+        time.sleep(0.04)
+        handle[0] = super().build(base, handle[0], n_threads)
+
+    def single(self, handle, k):
+        return super().single(handle[0], k)
+
+    def batch(self, handle, k):
+        return super().batch(handle[0], k)
+
+    def save(self, handle, folder):
+        super().save(handle[0], folder)
+
+
+@INDEXES.register("disturbed")
+@dataclass(frozen=True, kw_only=True)
+class Disturbed(_Faulty):
+    """Lets the machine disturb each pass by what it says."""
+
+    waits: str = ""
+
+    def build(self, base, space, n_threads):
+        waits = iter(self.waits.split())
+
+        class Watch:
+            def disturbance(self):
+                return Disturbance(seconds=1.0, waited=float(next(waits)), foreign=None, steal=None)
+
+        passes.Watch = Watch
+        return super().build(base, space, n_threads)
+
+
+@INDEXES.register("dies-in-search")
+@dataclass(frozen=True, kw_only=True)
+class DiesInSearch(_Faulty):
+    """Crashes in a batch, or when single queries are asked for the second time."""
+
+    SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"dies"})
+    dies: str = ""
+
+    def batch(self, handle, k):
+        if self.dies == "quality":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().batch(handle, k)
+
+    def single(self, handle, k):
+        probed = getattr(DiesInSearch, "probed", False)
+        if self.dies == "latency" and probed:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        DiesInSearch.probed = probed or bool(self.dies)
+        return super().single(handle, k)
+
+
+@INDEXES.register("tells-its-score")
+@dataclass(frozen=True, kw_only=True)
+class TellsItsScore(_Faulty):
+    def build(self, base, space, n_threads):
+        score = Path("/proc/self/oom_score_adj").read_text().strip()
+        Path(os.environ["CBIR_BENCH_TEST_FILE"]).write_text(score)
+        return super().build(base, space, n_threads)

@@ -59,7 +59,8 @@ def make_job(folder, trials, *, n_base=N_BASE, leave_one_out=False, **measure):
         JobTrial(trial_id=f"t{i}", index=index, reranker=reranker, k=5)
         for i, (index, reranker) in enumerate(trials)
     )
-    settings = {"n_latency_queries": 4, "n_passes": 2, "n_warmup": 1, "batch_size": 8}
+    settings = {"n_latency_queries": 4, "n_passes": 2, "n_warmup": 1, "batch_sizes": (8,)}
+    settings |= {"check_saved": False, "max_disturbance": 1.0}
     return Job(
         build_key="build",
         index=job_trials[0].index,
@@ -82,12 +83,25 @@ def plain(use, **options):
 
 def run(job, folder, timeout=60.0):
     events = []
-    outcome = run_job(job, folder / "job", events.append, timeout)
+
+    def hear(event):
+        if event["event"] == "searched":  # the samples will be written over them
+            with np.load(event["arrays"]) as file:
+                event = {**event, "ids": file["ids"]}
+        events.append(event)
+
+    outcome = run_job(job, folder / "job", hear, timeout)
     return outcome, events
 
 
 def of_kind(events, kind):
     return [event for event in events if event["event"] == kind]
+
+
+def answers(events, trial_id="t0"):
+    """Return the ids that a worker found for all queries in one of its trials."""
+    (searched,) = [e for e in of_kind(events, "searched") if e["trial_id"] == trial_id]
+    return searched["ids"]
 
 
 def exact_ids(job):
@@ -103,14 +117,19 @@ class TestMeasuring:
         outcome, events = run(job, tmp_path)
 
         assert (outcome.status, outcome.reason, outcome.exit_status) == ("ok", "", "exit 0")
+        np.testing.assert_array_equal(answers(events), exact_ids(job)[:, :5])
         (trial,) = of_kind(events, "trial")
         arrays = np.load(trial["arrays"])
-        np.testing.assert_array_equal(arrays["ids"], exact_ids(job)[:, :5])
-        assert arrays["latency_ns"].shape == (2, 4)
+        assert arrays["latency_ns"].shape == arrays["latency_cpu_ns"].shape == (2, 4)
         assert arrays["latency_ns"].min() > 0
         assert len(set(arrays["latency_queries"])) == 4
-        assert arrays["batch_seconds"].shape == (2,)
-        assert trial["batch_qps"] == pytest.approx(8 / np.median(arrays["batch_seconds"]))
+        (batch,) = trial["batches"]
+        assert (batch["batch_size"], batch["n_calls"]) == (8, 1)
+        assert batch["qps"] > 0
+        assert trial["loads"] == []
+        assert len(trial["quiet"]["lost"]) == 2
+        assert of_kind(events, "searched")[0]["probe_us"] > 0
+        assert trial["library_seconds"] > 0
 
     def test_events_come_in_order(self, tmp_path):
         """The parent's progress bar and its records rely on the order."""
@@ -119,9 +138,124 @@ class TestMeasuring:
         _, events = run(job, tmp_path)
 
         kinds = [event["event"] for event in events if event["event"] != "progress"]
-        assert kinds == ["started", "built", "trial", "trial", "done"]
+        assert kinds == ["started", "built", *["searched"] * 2, *["trial"] * 2, "done"]
         stages = [e["stage"] for e in events if e.get("trial_id") == "t1" and "stage" in e]
-        assert stages == ["prepare", "quality", "batch", "latency"]
+        assert stages == ["prepare", "quality", "probe", *["latency"] * 3, "tell"]
+
+    def test_trials_of_a_build_take_turns(self, tmp_path):
+        """A machine that slows down for a minute would else look like one slow setting."""
+        job = make_job(tmp_path, [plain("exact"), plain("exact")])
+
+        _, events = run(job, tmp_path)
+
+        turns = [e["trial_id"] for e in events if e.get("stage") == "latency"]
+        assert turns == ["t0", "t1", "t1", "t0", "t0", "t1"]
+
+    def test_batch_sizes_and_clients_are_measured_as_asked(self, tmp_path):
+        """Throughput without its batch size, or latency without its load, says little."""
+        job = make_job(
+            tmp_path,
+            [plain("exact")],
+            batch_sizes=(1, 5, 100),
+            clients=(1, 3),
+            clients_as=("threads", "processes"),
+        )
+
+        outcome, events = run(job, tmp_path)
+
+        assert outcome.status == "ok"
+        (trial,) = of_kind(events, "trial")
+        sizes = [(batch["batch_size"], batch["n_calls"]) for batch in trial["batches"]]
+        assert sizes == [(1, 4), (5, 1), (N_QUERIES, 1)]
+        loads = [(load["kind"], load["clients"], len(load["seconds"])) for load in trial["loads"]]
+        assert loads == [(k, n, 2) for k in ("threads", "processes") for n in (1, 3)]
+        arrays = np.load(trial["arrays"])
+        assert arrays["load_processes_3_ns"].shape == (2 * 3, 4)
+        assert arrays["load_processes_3_ns"].min() > 0
+
+    def test_a_disturbed_pass_is_measured_again_up_to_a_limit(self, tmp_path):
+        """The least disturbed passes are kept; a machine that is never quiet must not hang the run."""
+        job = make_job(
+            tmp_path, [plain("disturbed", waits="0.5 0.0 0.3 0.0 0.4")], max_disturbance=0.1
+        )
+
+        _, events = run(job, tmp_path)
+
+        (trial,) = of_kind(events, "trial")
+        quiet = trial["quiet"]
+        assert quiet["lost"] == [0.5, 0.0, 0.3, 0.0]
+        assert (quiet["n_repeated"], quiet["n_disturbed"], quiet["worst"]) == (2, 0, 0.0)
+        assert np.load(trial["arrays"])["latency_ns"].shape == (4, 4)
+
+    def test_a_saved_index_is_loaded_by_a_fresh_process(self, tmp_path):
+        """What is searched in production was loaded from a file."""
+        job = make_job(tmp_path, [plain("exact")], check_saved=True)
+
+        _, events = run(job, tmp_path)
+
+        build = of_kind(events, "built")[0]["build"]
+        assert build["loads_identically"] is True
+        assert build["load_seconds"] > 0
+        assert build["save_seconds"] > 0
+        assert build["loaded_bytes"] >= 0
+        assert "load_problem" not in build
+
+    @pytest.mark.parametrize(
+        ("kind", "identical", "problem"),
+        [("forgets", False, None), ("fails", None, "says no"), ("dies", None, "said nothing")],
+    )
+    def test_an_index_that_cannot_be_loaded_is_told_of(self, tmp_path, kind, identical, problem):
+        """Its trials are measured all the same: they search the index that was built."""
+        job = make_job(tmp_path, [plain("loads-badly", kind=kind)], check_saved=True)
+
+        outcome, events = run(job, tmp_path)
+
+        build = of_kind(events, "built")[0]["build"]
+        assert outcome.status == "ok"
+        assert build.get("loads_identically") is identical
+        assert (problem or "") in build.get("load_problem", "")
+        assert len(of_kind(events, "trial")) == 1
+
+    def test_learning_and_adding_are_timed_apart_where_they_are_apart(self, tmp_path):
+        """A service that adds images every day pays for the second alone."""
+        build = {}
+        for use in ("trains-and-adds", "exact"):
+            job = make_job(tmp_path / use, [plain(use)])
+            _, events = run(job, tmp_path / use)
+            build[use] = of_kind(events, "built")[0]["build"]
+
+        apart = build["trains-and-adds"]
+        assert apart["train_seconds"] >= 0.02
+        assert apart["add_seconds"] >= 0.04
+        assert apart["build_seconds"] == pytest.approx(
+            apart["train_seconds"] + apart["add_seconds"]
+        )
+        assert build["exact"]["train_seconds"] is None
+
+    def test_trials_that_the_parent_calls_pointless_are_left_out(self, tmp_path):
+        """Searching all queries with settings that can only be dearer wastes hours."""
+        job = make_job(tmp_path, [plain("exact")] * 3)
+        events = []
+
+        def prune(event):
+            events.append(event)
+            return ["t1"] if event["event"] == "searched" else []
+
+        outcome = run_job(job, tmp_path / "job", prune, 60)
+
+        assert outcome.status == "ok"
+        assert [e["trial_id"] for e in of_kind(events, "trial")] == ["t0", "t2"]
+        assert not of_kind(events, "trial_failed")
+
+    def test_the_peak_of_a_build_is_sampled_from_outside(self, tmp_path):
+        """The kernel's mark counts mapped files, too; and some kernels do not let it be reset."""
+        job = make_job(tmp_path, [plain("knows-memory", seconds=0.3)])
+
+        _, events = run(job, tmp_path)
+
+        build = of_kind(events, "built")[0]["build"]
+        assert 120 * 2**20 < build["sampled_peak_bytes"] < 150 * 2**20
+        assert build["input_bytes"] == 4 * N_BASE * DIM
 
     def test_a_query_in_the_base_is_left_out_by_its_id(self, tmp_path):
         """Leave-one-out would otherwise score every query for finding itself."""
@@ -129,7 +263,7 @@ class TestMeasuring:
 
         _, events = run(job, tmp_path)
 
-        ids = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        ids = answers(events)
         np.testing.assert_array_equal(ids, exact_ids(job)[:, 1:6])
 
     @pytest.mark.parametrize("leave_one_out", [False, True])
@@ -143,7 +277,7 @@ class TestMeasuring:
         outcome, events = run(job, tmp_path)
 
         assert outcome.status == "ok"
-        actual = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        actual = answers(events)
         base, queries = np.load(job.base_path), np.load(job.queries_path)
         for row, query in enumerate(queries):
             first = [i for i in exact_ids(job)[row] if not (leave_one_out and i == row)][:3]
@@ -161,10 +295,8 @@ class TestMeasuring:
         _, events = run(job, tmp_path)
 
         (trial,) = of_kind(events, "trial")
-        arrays = np.load(trial["arrays"])
-        assert trial["batch_qps"] is None
-        assert arrays["batch_seconds"].size == 0
-        np.testing.assert_array_equal(arrays["ids"], exact_ids(job)[:, :5])
+        assert trial["batches"] == []
+        np.testing.assert_array_equal(answers(events), exact_ids(job)[:, :5])
 
     def test_the_four_costs_of_a_build_are_told_apart(self, tmp_path):
         """What is kept, what was needed for a moment, and what lies on disk are different numbers."""
@@ -212,14 +344,14 @@ class TestMeasuring:
     )
     def test_two_workers_build_the_same_index(self, tmp_path, use, options):
         """With one thread, quality numbers are identical on every run; coarse search would show it."""
-        answers = []
+        found = []
         for attempt in ("first", "second"):
             job = make_job(tmp_path / attempt, [plain(use, **options)], n_base=400)
             _, events = run(job, tmp_path / attempt)
-            answers.append(np.load(of_kind(events, "trial")[0]["arrays"])["ids"])
+            found.append(answers(events))
 
-        np.testing.assert_array_equal(answers[0], answers[1])
-        assert not np.array_equal(answers[0], exact_ids(job)[:, :5]), "too fine to show anything"
+        np.testing.assert_array_equal(found[0], found[1])
+        assert not np.array_equal(found[0], exact_ids(job)[:, :5]), "too fine to show anything"
 
     def test_the_worker_waits_while_the_parent_works(self, tmp_path):
         """Nothing else of ours may run while it measures."""
@@ -228,7 +360,7 @@ class TestMeasuring:
 
         def slow(event):
             seen.append((event["event"], event.get("trial_id")))
-            if event["event"] == "trial" and event["trial_id"] == "t0":
+            if event["event"] == "searched" and event["trial_id"] == "t0":
                 time.sleep(0.3)
                 seen.append(("written", (job.out_folder / "t1.npz").exists()))
 
@@ -259,8 +391,13 @@ class TestMeasuring:
 
         lines = told.read_text().splitlines()
         assert lines[:3] == ["build 2", "configure 2", "batch"]
-        assert lines[lines.index("single") - 1] == "configure 1"
-        assert "batch" not in lines[lines.index("single") :]
+        threads = {"batch": set(), "single": set()}
+        for line in lines[1:]:
+            if line.startswith("configure"):
+                now = line
+            else:
+                threads[line].add(now)
+        assert threads == {"batch": {"configure 2"}, "single": {"configure 1"}}
 
     def test_threads_are_fixed_before_any_import(self, tmp_path, monkeypatch):
         """A library reads the number of threads once, while it loads."""
@@ -348,7 +485,7 @@ class TestFaults:
 
         _, events = run(job, tmp_path)
 
-        ids = np.load(of_kind(events, "trial")[0]["arrays"])["ids"]
+        ids = answers(events)
         assert (ids[:, 2:] == -1).all()
         assert (ids[:, :2] >= 0).all()
 
@@ -369,7 +506,7 @@ class TestFaults:
             (("aborts", {}), "crashed", "SIGABRT"),
             (("exits", {"code": 0}), "crashed", "exit 0"),
             (("exits", {"code": 3}), "crashed", "exit 3"),
-            (("kills-itself", {}), "out_of_memory", "SIGKILL"),
+            (("kills-itself", {}), "crashed", "SIGKILL"),
             (("bad-alloc", {}), "out_of_memory", "SIGABRT"),
         ],
     )
@@ -383,6 +520,39 @@ class TestFaults:
         assert (outcome.status, outcome.exit_status) == (status, exit_status)
         assert "while the index was built" in outcome.reason
         assert not of_kind(events, "trial_failed")
+
+    @pytest.mark.parametrize("counts", [(3, 4), (None, None)])
+    def test_the_kernels_killer_is_known_by_its_count(self, tmp_path, monkeypatch, counts):
+        """A user's kill -9 is no reason to buy memory; where there is no count, memory is likelier."""
+        told = iter(counts)
+        monkeypatch.setattr("cbir_bench.run.process.n_killed_for_memory", lambda: next(told))
+        job = make_job(tmp_path, [plain("kills-itself")])
+
+        outcome, _ = run(job, tmp_path)
+
+        assert outcome.status == "out_of_memory"
+
+    @pytest.mark.parametrize("stage", ["quality", "latency"])
+    def test_a_death_names_the_trial_that_was_busy(self, tmp_path, stage):
+        """The others of its build get another worker."""
+        job = make_job(
+            tmp_path, [plain("dies-in-search", dies=""), plain("dies-in-search", dies=stage)]
+        )
+
+        outcome, _ = run(job, tmp_path)
+
+        assert (outcome.status, outcome.exit_status) == ("crashed", "SIGSEGV")
+        assert outcome.trial_id == "t1"
+
+    def test_the_worker_dies_before_the_parent_where_memory_runs_out(self, tmp_path, monkeypatch):
+        """The kernel's killer takes the process with the highest score."""
+        told = tmp_path / "told"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = make_job(tmp_path, [plain("tells-its-score")])
+
+        run(job, tmp_path)
+
+        assert told.read_text() == "1000"
 
     def test_the_log_of_a_death_holds_the_last_words(self, tmp_path):
         """Without them nobody can tell why a library aborted."""
