@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cbir_bench.core.arrays import Image
+    from cbir_bench.core.arrays import Image, Space
     from cbir_bench.core.judgements import Judgements
 
 FINE: Final = "fine"
@@ -146,6 +146,8 @@ class Dataset:
             (near-duplicates); ``UNKNOWN`` for an item that is alone; None if nobody has looked.
         judgements: for every item the rows that are relevant to it and those that are junk; they are in
             the place of labels, and empty for items that are no queries. None if labels decide.
+        space: the similarity by which those who made the data set compare its vectors; None if they have
+            none, or anybody may choose.
 
     Raises:
         DataError: if two items share an id, the columns differ in length, or nothing is in ``TEST``.
@@ -163,6 +165,7 @@ class Dataset:
     cameras: NDArray[np.int64] | None = None
     groups: NDArray[np.int64] | None = None
     judgements: Judgements | None = None
+    space: Space | None = None
 
     def __post_init__(self) -> None:
         more = (*self.more_labels.values(), self.cameras, self.groups, self.judgements)

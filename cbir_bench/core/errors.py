@@ -9,8 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_EXTRAS: Final = {"cv2": "sift", "open_clip": "clip"}
-"""Which extra of this package brings a module whose package is called otherwise."""
+_EXTRAS: Final = {
+    "cv2": "sift",
+    "h5py": "hdf5",
+    "ngtpy": "ngt",
+    "open_clip": "clip",
+    "pynndescent": "pynndescent",
+    "svs": "svs",
+    "usearch": "usearch",
+    "voyager": "voyager",
+}
+"""Which extra of this package brings a module."""
 
 
 class CbirBenchError(Exception):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from cbir_bench.core.errors import DataError
-from cbir_bench.files.columns import NO_VECTORS, Columns
+from cbir_bench.core.paths import expand_user
+from cbir_bench.files.ann_benchmarks import HDF5, Vectors
+from cbir_bench.files.columns import ID, NO_VECTORS, Columns
 from cbir_bench.files.reading import ending, located, read_vectors
 from cbir_bench.files.tables import PARQUET, column_of_lists, matrix_of_lists, read_table, reading
 
@@ -87,7 +89,8 @@ def open_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> VectorTable
     """Return the vectors in a file, of which those rows are read that are asked for.
 
     Files of NumPy and safetensors are mapped from disk. Of a Parquet file that has one column of lists,
-    a part is read at a time. Other files are read as a whole.
+    a part is read at a time, and so it is of an HDF5 file of ann-benchmarks, whose ids are those of the
+    data set ann_benchmarks. Other files are read as a whole.
 
     Args:
         text: as ``read_vectors`` takes it.
@@ -96,6 +99,11 @@ def open_vectors(text: str, not_dimensions: tuple[str, ...] = ()) -> VectorTable
     Raises:
         DataError: if there is no such file, or no matrix in it.
     """
+    if ending(hdf5 := expand_user(text)) in HDF5:
+        vectors = Vectors(hdf5)
+        return VectorTable(
+            source=vectors, columns=Columns(file=text, columns={ID: vectors.layout.ids()})
+        )
     path, _ = located(text)
     if ending(path) in PARQUET and (name := column_of_lists(path, (*NO_VECTORS, *not_dimensions))):
         columns = read_table(path, without=(name,))

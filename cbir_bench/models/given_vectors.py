@@ -40,10 +40,10 @@ class VectorsFromFile:
     so that one file may hold those of all splits.
 
     Attributes:
-        file: the vectors, relative to a data folder: .npy, .npz, .safetensors, .parquet, .csv or .tsv;
-            "FILE.npz:KEY" is one array of several. Ids are in it: a column or array called id or ids, or
-            "ids" in the metadata of a safetensors file, a JSON list; those of FILE.npy may be in
-            FILE.npy.csv.
+        file: the vectors, relative to a data folder: .npy, .npz, .safetensors, .parquet, .csv or .tsv, or
+            .hdf5 of ann-benchmarks; "FILE.npz:KEY" is one array of several. Ids are in it: a column or array
+            called id or ids, or "ids" in the metadata of a safetensors file, a JSON list; those of FILE.npy
+            may be in FILE.npy.csv; those of FILE.hdf5 are the data set's own.
         ids: a file of the ids, in the order of the vectors, if they are elsewhere: a line each in a .txt
             file, or the column id or the only column of a table or an array of text.
         id_column: column of the ids, in the file of ids or else in that of vectors, if it is not called id.

@@ -5,6 +5,7 @@ import io
 import pickle
 import typing
 import zipfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cbir_bench.core.registry import DATASETS
 
 NAMES = DATASETS.names()
 OPTIONS = {
+    "ann_benchmarks": {"path": "vectors.hdf5"},
     "csv": {"table": "photos/list.csv"},
     "digits": {"scale": 1},
     "image_folder": {"root": "photos"},
@@ -26,7 +28,7 @@ OPTIONS = {
     "vectors": {"file": "items.csv"},
 }
 """What each reader needs to open something small."""
-WITHOUT_IMAGES = {"vectors"}
+WITHOUT_IMAGES = {"ann_benchmarks", "vectors"}
 """Data sets that nobody has the images of."""
 
 
@@ -37,6 +39,15 @@ def png(seed: int) -> bytes:
     return out.getvalue()
 
 
+def write_hdf5(path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["distance"] = "euclidean"
+        file["train"], file["test"] = np.eye(4), np.eye(4)[:2]
+        file["neighbors"] = [[0], [1]]
+
+
 @pytest.fixture(scope="module")
 def context(tmp_path_factory) -> DataContext:
     root = tmp_path_factory.mktemp("data")
@@ -44,6 +55,8 @@ def context(tmp_path_factory) -> DataContext:
         path = root / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(seed))
+    if find_spec("h5py"):
+        write_hdf5(root / "vectors.hdf5")
     (root / "items.csv").write_text("id,label\n1,cat\n2,dog\n")
     (root / "photos" / "list.csv").write_text("path,label\ncat/1.png,cat\ndog/3.png,dog\n")
     for seed, name in enumerate(("query/0001_c1s1_1_00", "bounding_box_test/0001_c2s1_1_00")):
@@ -75,6 +88,8 @@ def reader(name):
 
 @pytest.fixture
 def dataset(reader, context) -> Dataset:
+    for package in reader.REQUIRES:
+        pytest.importorskip(package)
     return reader.open(context)
 
 
