@@ -15,8 +15,8 @@ SCHEMA_VERSION: Final = 2
 Status: TypeAlias = Literal[
     "ok", "skipped", "refused", "timeout", "out_of_memory", "crashed", "failed"
 ]
-"""skipped: a cheaper setting made it pointless; refused: a setting cannot work; crashed: the process died;
-failed: it raised or answered nonsense."""
+"""skipped: a cheaper setting made it pointless, or its library is not installed; refused: a setting cannot
+work; crashed: the process died; failed: it raised or answered nonsense."""
 PERCENTILES: Final = {
     "p50_us": 50.0,
     "p90_us": 90.0,
@@ -225,6 +225,7 @@ class Record:
         quiet: how quiet the machine was; None for a failure.
         build: cost of the index.
         bytes_per_vector: what the quantiser stores per vector.
+        codebook_bytes: what it stores once.
         prepare_seconds, prepare_bytes: base-side work of the re-ranker.
         environment: versions, CPU, threads, load.
         warnings: what the reader of this number should know.
@@ -249,6 +250,7 @@ class Record:
     quiet: Quiet | None = None
     build: BuildCost | None = None
     bytes_per_vector: int | None = None
+    codebook_bytes: int | None = None
     prepare_seconds: float = 0.0
     prepare_bytes: int = 0
     environment: dict[str, Any] = field(default_factory=dict)

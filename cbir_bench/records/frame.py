@@ -78,8 +78,8 @@ def read_run(run_folder: Path) -> Run:
     Columns: ``trial_id``, ``status``, ``reason``, ``log_tail``; ``dataset``, ``model``, ``transform``,
     ``quantizer``, ``index``, ``reranker``, ``protocol`` (labels, made unique where different settings
     share one) and the same with ``_use`` (registered names); ``embeddings_key``, ``space``, ``k``,
-    ``n_threads``, ``n_base``, ``n_queries``, ``dim``, ``bytes_per_vector``, ``batch_qps``,
-    ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``, ``images_per_second`` (while its
+    ``n_threads``, ``n_base``, ``n_queries``, ``dim``, ``bytes_per_vector``, ``codebook_bytes``,
+    ``batch_qps``, ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``, ``images_per_second`` (while its
     embeddings were frozen), ``training_cpu_seconds``, ``training_seconds``; all fields of ``Latency``
     and ``BuildCost``, with ``p50_us.low``, ``p50_us.high``, ... for the intervals; ``replicate``; for
     every metric ``M`` the columns ``M``, ``M.low``, ``M.high`` (the macro average), the same for
@@ -153,7 +153,8 @@ def to_frame(
 
 def _row_columns() -> tuple[str, ...]:
     names = [name for component in COMPONENTS for name in (component, f"{component}_use")]
-    sizes = ("space", "k", "n_threads", "n_base", "n_queries", "dim", "bytes_per_vector")
+    sizes = ("space", "k", "n_threads", "n_base", "n_queries", "dim")
+    kept = ("bytes_per_vector", "codebook_bytes")
     bounds = [f"{name}.{end}" for name in PERCENTILES for end in _BOUNDS]
     costs = (
         *_LATENCY,
@@ -166,7 +167,7 @@ def _row_columns() -> tuple[str, ...]:
     )
     head = ("trial_id", "status", "reason", "log_tail", "replicate")
     tail = (*_OF_MODEL, "embeddings_key", *_OBJECTS)
-    return (*head, *names, *sizes, *costs, *tail)
+    return (*head, *names, *sizes, *kept, *costs, *tail)
 
 
 def _columns_of(metric: str) -> tuple[str, ...]:
@@ -183,7 +184,13 @@ def _row(record: Record, labels: dict[str, dict[Any, str]]) -> dict[str, Any]:
         row[f"{name}_use"] = getattr(trial, name).use
     for name in ("status", "reason", "log_tail", "n_base", "n_queries", "dim"):
         row[name] = getattr(record, name)
-    for name in ("bytes_per_vector", "batch_qps", "prepare_seconds", "prepare_bytes"):
+    for name in (
+        "bytes_per_vector",
+        "codebook_bytes",
+        "batch_qps",
+        "prepare_seconds",
+        "prepare_bytes",
+    ):
         row[name] = _number(getattr(record, name))
     row |= {name: _number(getattr(record.latency, name, None)) for name in _LATENCY}
     row |= {name: _number(getattr(record.build, name, None)) for name in _BUILD}

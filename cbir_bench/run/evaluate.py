@@ -23,7 +23,7 @@ from cbir_bench.run.measuring import verdict
 from cbir_bench.run.passes import quietest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -107,8 +107,10 @@ class Part:
         self.queries: Matrix = asked[self.truth.query_rows]
         quantizer = create(QUANTIZERS, first.quantizer.use, first.quantizer.values)
         self.bytes_per_vector = quantizer.bytes_per_vector(self.base.shape[1])
+        self.codebook_bytes: int | None = None
         self.problem: Ended | None = None
         try:
+            quantizer.check(n=len(self.base), dim=self.base.shape[1])
             self.decoded = self._decode(quantizer, str(first.quantizer))
         except Exception as error:  # noqa: BLE001  it may be somebody else's; others go on
             self.problem = Ended(*verdict(error), log_tail="")
@@ -178,10 +180,16 @@ class Part:
             quiet=Quiet(**{**event["quiet"], "lost": tuple(event["quiet"]["lost"])}),
             build=build,
             bytes_per_vector=self.bytes_per_vector,
+            codebook_bytes=self.codebook_bytes,
             prepare_seconds=searched.prepare_seconds,
             prepare_bytes=searched.prepare_bytes,
             environment=environment,
-            warnings=(*searched.warnings, *_disturbed(event["quiet"], measure)),
+            warnings=(
+                *searched.warnings,
+                *_disturbed(event["quiet"], measure),
+                *_not_compiled_for(environment.get("simd", {})),
+                *_not_loaded(build),
+            ),
             arrays={**searched.evaluation.scores, "top_ids": searched.top_ids, **samples},
         )
 
@@ -238,6 +246,7 @@ class Part:
     def _decode(self, quantizer: Quantizer, name: str) -> Matrix:
         """Return what the quantiser keeps of the base, as float32; the base itself if it keeps all."""
         codebook = quantizer.fit(self.base)
+        self.codebook_bytes = quantizer.codebook_bytes(codebook)
         decoded = quantizer.decode(codebook, quantizer.encode(codebook, self.base))
         if decoded is self.base:
             return decoded
@@ -289,6 +298,25 @@ def _disturbed(quiet: dict[str, Any], measure: MeasureSettings) -> tuple[str, ..
         "Measure on a quieter machine."
     )
     return (said,)
+
+
+def _not_compiled_for(simd: Mapping[str, dict[str, Any] | None]) -> Iterator[str]:
+    """Yield a sentence for each library that leaves wide instructions of the processor unused."""
+    for module, found in simd.items():
+        if found is not None and found["unused"]:
+            flags = ", ".join(flag.upper() for flag in found["unused"])
+            yield (
+                f"{module} was compiled without {flags}, which this processor has: it would be faster if "
+                "built here. cbir-bench doctor says how."
+            )
+
+
+def _not_loaded(build: BuildCost | None) -> Iterator[str]:
+    """Yield what came of loading the saved index, if it was not the same index."""
+    if build is not None and build.load_problem:
+        yield f"The saved index could not be used: {build.load_problem}"
+    if build is not None and build.loads_identically is False:
+        yield "The saved index gives other answers after it is loaded again."
 
 
 def first_knn_recall(values: Mapping[str, MetricValue]) -> float | None:

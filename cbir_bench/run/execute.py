@@ -388,6 +388,7 @@ class _Measuring:
             self.library_seconds = 0.0
         elif kind == "built":
             self._build = BuildCost(**event["build"])
+            self.environment["simd"] = event["simd"]
         elif kind == "searched":
             return self._note(self._trials[event["trial_id"]], event)
         elif kind == "trial":

@@ -21,6 +21,7 @@ from cbir_bench.core.errors import (
 from cbir_bench.core.registry import INDEXES, RERANKERS
 from cbir_bench.indexes.library import load
 from cbir_bench.measure.clock import timed
+from cbir_bench.measure.simd import library_simd
 from cbir_bench.run.building import build, save_and_load
 from cbir_bench.run.passes import Passes
 from cbir_bench.run.pipeline import Inputs, Pipeline
@@ -160,13 +161,12 @@ class Measurer:
     def _build(self, first: JobTrial) -> Any:
         self.parent.tell("progress", stage="build", trial_id="")
         index = _index(self.job.index)
-        for module in index.REQUIRES:
-            load(module)
+        simd = {module: library_simd(load(module)) for module in index.REQUIRES}
         built = build(index, self.inputs.base, self.job)
         self.library_seconds += built.cost["build_seconds"]
         self.parent.tell("progress", stage="save", trial_id="")
         saved = save_and_load(index, built.handle, self.job, first, self.inputs)
-        self.parent.tell("built", build={**built.cost, **saved})
+        self.parent.tell("built", build={**built.cost, **saved}, simd=simd)
         return built.handle
 
     def _search(self, trials: list[JobTrial], handle: Any) -> list[Searched]:
@@ -313,7 +313,9 @@ def verdict(error: Exception) -> tuple[Status, str]:
             f"Memory ran out: {text or 'an allocation failed'}. "
             "Choose a smaller index, or raise [measure] memory_limit_bytes."
         )
-    if isinstance(error, SettingError | MissingPackageError):
+    if isinstance(error, MissingPackageError):
+        return "skipped", text
+    if isinstance(error, SettingError):
         return "refused", text
     if isinstance(error, CbirBenchError):
         return "failed", text

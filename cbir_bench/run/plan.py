@@ -11,7 +11,7 @@ from cbir_bench.core.component import Setting, create
 from cbir_bench.core.dataset import Split
 from cbir_bench.core.errors import SettingError
 from cbir_bench.core.hashing import key_of
-from cbir_bench.core.registry import DATASETS, INDEXES, RERANKERS
+from cbir_bench.core.registry import DATASETS, INDEXES, QUANTIZERS, RERANKERS
 from cbir_bench.core.trial import Trial
 from cbir_bench.protocols import PROTOCOLS
 from cbir_bench.run.artefacts import Subject, artefact_of, check_learning
@@ -19,7 +19,7 @@ from cbir_bench.run.near_duplicates import with_groups
 from cbir_bench.run.pruning import by_effort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from cbir_bench.core.dataset import Dataset
     from cbir_bench.core.ground_truth import GroundTruth
@@ -179,13 +179,17 @@ class Size(NamedTuple):
     leave_one_out: bool
 
 
-def check_settings(suite: Suite, sizes: Iterable[Size]) -> None:
+def check_settings(suite: Suite, sizes: Sequence[Size]) -> None:
     """Refuse what can be known to fail before any work is done.
 
     Raises:
         SettingError: with every problem.
     """
     problems: dict[str, None] = {}
+    for size, setting in product(sizes, suite.quantizers):
+        quantizer = create(QUANTIZERS, setting.use, setting.values)
+        check_quantizer = partial(quantizer.check, n=size.n_base, dim=None)
+        _collect(problems, f"{setting} on {size.where}", check_quantizer)
     for size, k, space in product(sizes, suite.ks, suite.spaces):
         most = None if size.n_base is None else size.n_base - size.leave_one_out
         if most is not None and k > most:

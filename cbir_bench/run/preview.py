@@ -10,6 +10,7 @@ from cbir_bench.embeddings.store import EmbeddingStore
 from cbir_bench.protocols.summary import summarise
 from cbir_bench.run.learned import LearnedStore
 from cbir_bench.run.notes import data_notes
+from cbir_bench.run.pruning import Pruner
 from cbir_bench.training.store import CheckpointStore
 
 if TYPE_CHECKING:
@@ -93,7 +94,31 @@ def _build_lines(plan: Plan) -> list[str]:
         f"{len(plan.builds)} index builds for {len(trials)} index settings, {len(plan.trials)} trials"
     ]
     lines += [f"  {use}: {built[use]} builds, {n} trials" for use, n in uses.items()]
+    lines += [*_replicate_lines(plan), *_stop_lines(plan)]
     return lines if builds else []
+
+
+def _replicate_lines(plan: Plan) -> list[str]:
+    n = sum(build.trials[0].replicate > 0 for build in plan.builds)
+    if not n:
+        return []
+    return [f"  {n} of them repeat builds that differ from time to time (replicates)"]
+
+
+def _stop_lines(plan: Plan) -> list[str]:
+    """Return what may be left out, and how much of the plan that is at most."""
+    stop = plan.suite.stop_at.model_dump(exclude_none=True)
+    if not stop:
+        return []
+    pruners = {build.key: Pruner(plan.suite.stop_at) for build in plan.builds}
+    n_most = 0
+    for build in plan.builds:
+        for trial in build.trials:
+            n_most += pruners[build.key].reason(trial) is not None
+            pruners[build.key].note(trial, 1.0, float("inf"))
+    conditions = " or ".join(f"{name} = {value:g}" for name, value in stop.items())
+    text = f"up to {n_most} trials are left out once a cheaper one has {conditions}"
+    return [f"  search settings run from cheap to dear; {text}"]
 
 
 def _disk_lines(plan: Plan, places: Places) -> list[str]:

@@ -8,7 +8,7 @@ print what they like on stdout:
 - ``{"event": "progress", "stage": ..., "trial_id": ...}``; the stages are "build", "save", then for each
   trial "prepare", "quality" and "probe", then "latency" for each pass of each trial, "clients" likewise,
   and "tell"
-- ``{"event": "built", "build": {the fields of BuildCost}}``
+- ``{"event": "built", "build": {the fields of BuildCost}, "simd": {module: instructions it uses}}``
 - ``{"event": "searched", "trial_id": ..., "arrays": path, "prepare_seconds": ..., "prepare_bytes": ...,
   "probe_us": ...}``; the arrays are the ``ids`` of all queries
 - ``{"event": "trial", "trial_id": ..., "arrays": path, "quiet": {...}, "batches": [...], "loads": [...],

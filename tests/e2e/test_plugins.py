@@ -132,6 +132,9 @@ class Lossy:
 
     REQUIRES: ClassVar = ()
 
+    def check(self, *, n, dim):
+        pass
+
     def fit(self, training):
         return None
 
@@ -143,6 +146,9 @@ class Lossy:
 
     def bytes_per_vector(self, dim):
         return dim
+
+    def codebook_bytes(self, codebook):
+        return 0
 '''
 
 

@@ -318,4 +318,5 @@ def _arrays(
     sample = np.sort(rng.choice(n_queries, n_queries // 10, replace=False))
     passes = (latency_us * 1e3 * rng.lognormal(0, 0.2, (3, len(sample)))).astype(np.int64)
     top = rng.integers(0, N_BASE, (n_queries, 10)).astype(np.int32)
-    return values | {"top_ids": top, "latency_ns": passes, "latency_cpu_ns": passes, "latency_queries": sample}
+    samples = {"latency_ns": passes, "latency_cpu_ns": passes, "latency_queries": sample}
+    return values | {"top_ids": top} | samples
