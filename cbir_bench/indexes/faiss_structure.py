@@ -1,14 +1,19 @@
-"""What a faiss index is made of: its parts, what they have to learn, and the bytes they should take."""
+"""What a faiss index is made of: its parts, and how many vectors they have to learn from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cbir_bench.core.errors import SettingError
 from cbir_bench.indexes.library import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_TRAINS_ALONE: Final = 1
+"""faiss's mark of a coarse quantiser that learns from the base instead of being given centres."""
+_SMALLEST_NSG: Final = 101
+"""faiss cannot build the neighbour graph that NSG starts from over fewer items."""
 
 
 def make(factory: str, dim: int, *, inner_product: bool) -> Any:
@@ -25,7 +30,7 @@ def make(factory: str, dim: int, *, inner_product: bool) -> Any:
         kind = "inner product" if inner_product else "Euclidean distance"
         raise SettingError(
             f"faiss cannot make factory = {factory!r} for {dim} dimensions and {kind}: "
-            f"{_reason(error)}. Correct the factory string (faiss's wiki, 'The index factory')."
+            f"{reason(error)}. Correct the factory string (faiss's wiki, 'The index factory')."
         ) from error
 
 
@@ -41,77 +46,92 @@ def parts(index: Any) -> Iterator[Any]:
             yield from parts(inner)
 
 
+def searched(index: Any) -> Iterator[Any]:
+    """Yield an index and what it passes a query on to: behind a transform, below a refinement."""
+    faiss = load("faiss")
+    part = faiss.downcast_index(index)
+    yield part
+    for name in ("index", "base_index"):
+        inner = getattr(part, name, None)
+        if isinstance(inner, faiss.Index):
+            yield from searched(inner)
+
+
 def check_training(factory: str, index: Any, n_base: int) -> None:
-    """Refuse partitions and codebooks with more entries than there are vectors to learn them from.
+    """Refuse partitions, codebooks and graphs that need more vectors than there are.
+
+    Args:
+        factory: for the message.
+        index: empty.
+        n_base: how many vectors the index learns from; the finder of lists learns from their centres.
 
     Raises:
         SettingError: naming the part and how many vectors it needs.
     """
-    for part in parts(index):
-        n_lists = getattr(part, "nlist", 0)
-        quantizer = getattr(part, "pq", None)
-        codebook = quantizer.ksub if quantizer is not None else 0
-        for what, needed in (("lists", n_lists), ("codes per sub-vector", codebook)):
-            if needed > n_base:
-                raise SettingError(
-                    f"faiss learns {needed} {what} for factory = {factory!r} from a base of "
-                    f"{n_base} items. Ask for fewer in the factory string, or give more items."
-                )
-
-
-def expected_bytes(index: Any, n_base: int) -> int | None:  # noqa: PLR0911  one per kind of index
-    """Return what an empty index should take once it holds ``n_base`` items; None if unknown here.
-
-    Vectors or codes, ids, links, centres, codebooks and rotations are counted; faiss's tables that
-    only speed up a search are not.
-    """
     faiss = load("faiss")
     part = faiss.downcast_index(index)
-    if isinstance(part, faiss.IndexPreTransform):
-        return _plus(_rotation_bytes(part), expected_bytes(part.index, n_base))
-    if isinstance(part, faiss.IndexRefine):
-        first = expected_bytes(part.base_index, n_base)
-        return None if first is None else _plus(first, expected_bytes(part.refine_index, n_base))
-    if isinstance(part, faiss.IndexIDMap):
-        return _plus(8 * n_base, expected_bytes(part.index, n_base))
-    if isinstance(part, faiss.IndexHNSW):
-        links = round(n_base * _hnsw_bytes_per_item(part))
-        return _plus(links, expected_bytes(part.storage, n_base))
-    if isinstance(part, faiss.IndexNSG):
-        return _plus(4 * part.nsg.R * n_base, expected_bytes(part.storage, n_base))
-    if isinstance(part, faiss.IndexIVF):
-        items = n_base * (part.code_size + 8) + _codebook_bytes(part)
-        return _plus(items, expected_bytes(part.quantizer, part.nlist))
-    if hasattr(part, "code_size"):
-        return int(n_base * part.code_size + _codebook_bytes(part))
+    _check_transforms(factory, part)
+    for what, needed in _needed(part):
+        if needed > n_base:
+            raise SettingError(
+                f"faiss learns {needed} {what} for factory = {factory!r} from a base of "
+                f"{n_base} items. Ask for fewer in the factory string, or give more items."
+            )
+    for name in ("index", "base_index", "refine_index", "storage", "quantizer"):
+        inner = getattr(part, name, None)
+        if isinstance(inner, faiss.Index):
+            given_centres = name == "quantizer" and part.quantizer_trains_alone != _TRAINS_ALONE
+            check_training(factory, inner, part.nlist if given_centres else n_base)
+
+
+def _needed(part: Any) -> Iterator[tuple[str, int]]:
+    """Yield what a part learns, and from how many vectors at least."""
+    if getattr(part, "quantizer_trains_alone", 0) != _TRAINS_ALONE:
+        yield "lists", getattr(part, "nlist", 0)
+    for name in ("pq", "refine_pq"):
+        if hasattr(part, name):
+            yield "codes per sub-vector", getattr(part, name).ksub
+    if (additive := additive_quantizer(part)) is not None:
+        bits = [additive.nbits.at(i) for i in range(additive.nbits.size())]
+        yield "codes per step", 2 ** max(bits, default=0)
+    if hasattr(part, "nsg"):
+        yield "links for each of at least 101 items, not fewer,", _SMALLEST_NSG
+
+
+def additive_quantizer(part: Any) -> Any:
+    """Return the additive quantiser of a part (RQ, LSQ, PRQ, PLSQ), or None."""
+    for name in ("rq", "lsq", "prq", "plsq", "aq"):
+        if hasattr(part, name):
+            return getattr(part, name)
     return None
 
 
-def _rotation_bytes(index: Any) -> int:
-    """Return the bytes of the matrices (PCA, OPQ, ...) that come before the index proper."""
+def transforms(part: Any) -> list[Any]:
+    """Return the steps that come before an index proper (PCA, OPQ, ...), each as its own class."""
     faiss = load("faiss")
-    steps = [faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())]
-    return sum(4 * step.d_in * step.d_out for step in steps if hasattr(step, "A"))
+    if not isinstance(part, faiss.IndexPreTransform):
+        return []
+    chain = part.chain
+    return [faiss.downcast_VectorTransform(chain.at(i)) for i in range(chain.size())]
 
 
-def _hnsw_bytes_per_item(index: Any) -> float:
-    """Return links, offset and level; a node has 1 / (m - 1) upper levels on average."""
-    lowest, m = int(index.hnsw.nb_neighbors(0)), int(index.hnsw.nb_neighbors(1))
-    return 4 * (lowest + m / (m - 1)) + 8 + 4
+def _check_transforms(factory: str, part: Any) -> None:
+    """Refuse what faiss finds out only after it has begun to learn."""
+    faiss = load("faiss")
+    for step in transforms(part):
+        if isinstance(step, faiss.PCAMatrix | faiss.ITQTransform) and step.d_out > step.d_in:
+            raise SettingError(
+                f"faiss's factory = {factory!r} asks for {step.d_out} principal components of "
+                f"{step.d_in} dimensions. Ask for {step.d_in} or fewer."
+            )
+        if isinstance(step, faiss.OPQMatrix) and step.d_out % step.M:
+            raise SettingError(
+                f"faiss's factory = {factory!r} rotates {step.d_out} dimensions for {step.M} "
+                f"sub-vectors of equal length. Give OPQ a divisor of {step.d_out}."
+            )
 
 
-def _codebook_bytes(index: Any) -> int:
-    quantizer = getattr(index, "pq", None)
-    if quantizer is not None:
-        return int(4 * quantizer.d * quantizer.ksub)
-    return 0
-
-
-def _plus(known: int, rest: int | None) -> int | None:
-    return None if rest is None else int(known + rest)
-
-
-def _reason(error: RuntimeError) -> str:
+def reason(error: RuntimeError) -> str:
     """Return the part of faiss's message that speaks of the index, without file and line."""
     text = str(error).strip().splitlines()[-1]
     for mark in ("' failed: ", "failed: ", ".cpp:"):
