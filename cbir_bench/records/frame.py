@@ -79,9 +79,10 @@ def read_run(run_folder: Path) -> Run:
     ``quantizer``, ``index``, ``reranker``, ``protocol`` (labels, made unique where different settings
     share one) and the same with ``_use`` (registered names); ``embeddings_key``, ``space``, ``k``,
     ``n_threads``, ``n_base``, ``n_queries``, ``dim``, ``bytes_per_vector``, ``codebook_bytes``,
-    ``batch_qps``, ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``, ``images_per_second`` (while its
-    embeddings were frozen), ``training_cpu_seconds``, ``training_seconds``; all fields of ``Latency``
-    and ``BuildCost``, with ``p50_us.low``, ``p50_us.high``, ... for the intervals; ``replicate``; for
+    ``batch_qps``, ``prepare_seconds``, ``prepare_bytes``; of the model ``n_parameters``,
+    ``images_per_second`` (while its embeddings were frozen), ``training_cpu_seconds``,
+    ``training_seconds``; all fields of ``Latency`` and ``BuildCost``, with ``p50_us.low``,
+    ``p50_us.high``, ... for the intervals; ``replicate``; for
     every metric ``M`` the columns ``M``, ``M.low``, ``M.high`` (the macro average), the same for
     ``M.by_class``, ``M.micro`` and ``M.weighted``, ``M.n_queries``, ``M.n_classes``, ``M.n_left_out``,
     ``M.undefined``; and the objects ``environment``, ``warnings``, ``batches``, ``loads`` and ``quiet``
