@@ -78,7 +78,7 @@ class FaissBinaryIndex:
         seed: of this k-means.
     """
 
-    SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine", "l2"})
+    SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine"})
     EFFORT: ClassVar[frozenset[str]] = frozenset(
         {"nprobe", "quantizer_ef_search", "ef_search", "n_flips"}
     )
@@ -103,7 +103,7 @@ class FaissBinaryIndex:
         return True
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:
-        """Refuse strings that faiss does not know, more lists than items, beams below ``k``, "ip"."""
+        """Refuse strings that faiss does not know, more lists than items, beams below ``k``."""
         check_k("faiss-binary", k, n_base)
         if not _KNOWN.fullmatch(self.factory):
             raise SettingError(
@@ -114,10 +114,10 @@ class FaissBinaryIndex:
         check_idle("faiss-binary", self, {o: part for o, part in idle.items() if not self._has(o)})
         if self._has("ef_search"):
             check_beam("faiss-binary", "ef_search", self.ef_search, k)
-        if space == "ip":
+        if space != "cosine":
             raise SettingError(
-                'faiss-binary compares directions from a centre, but the space is "ip", where the '
-                'length of a vector counts. Use the space "cosine" or "l2", or another index.'
+                f'faiss-binary compares directions, but the space is "{space}", where the length of a '
+                'vector counts. Use the space "cosine", or another index.'
             )
         self._check_sizes(n_base, dim)
 

@@ -200,6 +200,33 @@ def test_a_batch_is_searched_as_single_queries_are_where_parameters_are_passed(b
     np.testing.assert_array_equal(np.concatenate(rows), batch)
 
 
+@pytest.mark.parametrize(
+    ("factory", "options"),
+    [
+        ("IMI2x3,Flat", {"nprobe": 64}),
+        ("IMI2x3,SQ8", {"nprobe": 64}),
+        ("HNSW16,PQ4x4np,RFlat", {"ef_search": 400, "k_factor": 30.0}),
+        ("HNSW16,RaBitQ,RFlat", {"ef_search": 400, "k_factor": 30.0}),
+        ("HNSW16,FlatPanorama4", {"ef_search": 400}),
+        ("LSH64rt,RFlat", {"k_factor": 30.0}),
+        ("ITQ,LSHt,RFlat", {"k_factor": 40.0}),
+        ("IDMap,PCAR16,SQ8", {}),
+        ("RQ4x4_Nqint8,RFlat", {"k_factor": 30.0}),
+        ("RQ4x4fs_Nrq2x4,RFlat", {"k_factor": 30.0}),
+        ("IVF16,PQ4x4np,RFlat", {"nprobe": 16, "k_factor": 30.0}),
+        ("IVF16,ITQ,SH,RFlat", {"nprobe": 16, "k_factor": 40.0}),
+    ],
+)
+def test_kinds_for_euclidean_distance_find_true_neighbours(base, factory, options):
+    """Codes alone lose most of them; with enough candidates scored again none may be missing."""
+    index = FaissIndex(factory=factory, **options)
+    check(index)
+
+    handle = index.build(base, "l2", 1)
+
+    assert found_in(handle, index, base) > 0.95 * 500
+
+
 def answer(handle, index, queries):
     index.configure(handle, 1)
     return index.unpack(index.batch(handle, 10)(queries), 10)

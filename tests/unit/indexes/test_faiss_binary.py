@@ -37,7 +37,7 @@ def test_the_nearest_by_hamming_distance_are_found(base, centre):
     index = FaissBinaryIndex(centre=centre)
     true = hamming(base, queries, base.mean(0) if centre == "mean" else 0)
 
-    actual = answer(index.build(base, "l2", 1), index, queries)
+    actual = answer(index.build(base, "cosine", 1), index, queries)
 
     found = np.take_along_axis(true, actual, 1)
     np.testing.assert_array_equal(found, np.sort(true, axis=1)[:, :10])
@@ -58,7 +58,7 @@ def test_each_option_changes_the_search_without_a_build(base, factory, option, c
     """A sweep over an option costs one build, and the option has to do what its name says."""
     rest = {"nprobe": 8} if "BIVF" in factory and option != "nprobe" else {}
     coarse, fine = (FaissBinaryIndex(factory=factory, **rest, **{option: v}) for v in (cheap, dear))
-    handle = coarse.build(base, "l2", 1)
+    handle = coarse.build(base, "cosine", 1)
     true = hamming(base, base[:50] + 0.3, base.mean(0))
     worst = np.sort(true, axis=1)[:, 9:10]
 
@@ -89,13 +89,14 @@ def test_each_option_changes_the_search_without_a_build(base, factory, option, c
 def test_what_cannot_work_is_a_sentence(options, said):
     """faiss itself reads "BIVF16,PQ8" as "BIVF16", and dies in a table that is too wide."""
     with pytest.raises(SettingError, match=said):
-        FaissBinaryIndex(**options).check(k=10, n_base=N, dim=DIM, space="l2")
+        FaissBinaryIndex(**options).check(k=10, n_base=N, dim=DIM, space="cosine")
 
 
-def test_lengths_are_lost(base):
-    """By inner product the long vectors come first, of which bits know nothing."""
+@pytest.mark.parametrize("space", ["ip", "l2"])
+def test_lengths_are_lost(space):
+    """By inner product long vectors come first, by distance short ones; bits know neither."""
     with pytest.raises(SettingError, match="where the length of a vector counts"):
-        FaissBinaryIndex().check(k=10, n_base=N, dim=DIM, space="ip")
+        FaissBinaryIndex().check(k=10, n_base=N, dim=DIM, space=space)
 
 
 def test_graph_and_lists_are_made_as_asked(base):
@@ -103,8 +104,8 @@ def test_graph_and_lists_are_made_as_asked(base):
     lists = FaissBinaryIndex(
         factory="BIVF16_HNSW8", train_iterations=3, train_points_per_list=10, seed=5,
         ef_construction=77,
-    ).build(base, "l2", 1)  # fmt: skip
-    graph = FaissBinaryIndex(factory="BHNSW8", ef_construction=66).build(base, "l2", 1)
+    ).build(base, "cosine", 1)  # fmt: skip
+    graph = FaissBinaryIndex(factory="BHNSW8", ef_construction=66).build(base, "cosine", 1)
 
     cp = lists.index.cp
     assert (cp.niter, cp.max_points_per_centroid, cp.seed) == (3, 10, 5)
@@ -135,7 +136,7 @@ def test_what_is_said_to_repeat_itself_does(base, factory, n_threads):
     """Whoever trusts this measures one build instead of several."""
     index = FaissBinaryIndex(factory=factory)
 
-    first, second = (answer(index.build(base, "l2", n_threads), index, base) for _ in range(2))
+    first, second = (answer(index.build(base, "cosine", n_threads), index, base) for _ in range(2))
 
     assert index.repeats(n_threads)
     np.testing.assert_array_equal(first, second)
@@ -145,13 +146,13 @@ def test_learning_and_adding_apart_make_the_same_index(base):
     """They are timed apart, and have to add up to what is searched."""
     index = FaissBinaryIndex(factory="BIVF16")
 
-    trained = index.train(base, "l2", 1)
+    trained = index.train(base, "cosine", 1)
     n_before = trained.index.ntotal
     index.add(trained, base, 1)
 
     assert isinstance(index, TrainedIndex)
     assert n_before == 0
-    whole = index.build(base, "l2", 1)
+    whole = index.build(base, "cosine", 1)
     np.testing.assert_array_equal(answer(trained, index, base), answer(whole, index, base))
 
 
