@@ -16,6 +16,7 @@ from cbir_bench import __version__
 from cbir_bench.core.errors import CbirBenchError, SettingError
 from cbir_bench.core.paths import expand_user
 from cbir_bench.doctor.command import doctor
+from cbir_bench.run.export_command import export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -484,6 +485,7 @@ def score(**options: Any) -> None:
 
 
 main.add_command(doctor)
+main.add_command(export)
 
 
 def _write_report(run: Path, out: Path | None, metric: str | None) -> str:
