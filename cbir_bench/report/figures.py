@@ -9,6 +9,7 @@ from cbir_bench.report.choice import EXACT, PLAIN
 from cbir_bench.report.markdown import slug
 from cbir_bench.report.models_figure import comparable_models, make_models_figure
 from cbir_bench.report.panels import Panel, draw_panel
+from cbir_bench.report.quantization import by_family, quantizer_panels, quantizer_points
 from cbir_bench.report.style import marks_of, plotting, shortened
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ def draw_figures(sections: Sequence[Section], out_folder: Path) -> dict[str, lis
                 words = f"{section.title}: {question.title}"
                 figure = make_figure(section, question)
                 figures.append(_save(figure, folder / name, question.name, words))
+            if len(quantizer_points(section)):
+                words = f"{section.title}: {OF_QUANTIZERS.title}"
+                figure = make_figure(by_family(section), OF_QUANTIZERS)
+                figures.append(_save(figure, folder / name, OF_QUANTIZERS.name, words))
     return drawn
 
 
@@ -144,6 +149,15 @@ QUESTIONS: Final = (
         "A point per build, at its best search setting and, where that was measured, before re-ranking. "
         "Grey: Pareto frontier.",
     ),
+)
+
+
+OF_QUANTIZERS: Final = Question(
+    "quantizers",
+    "quality against bytes per image under exact search",
+    quantizer_panels,
+    "Filled: the quantiser alone; hollow: with a second look, whose own store is added to the bytes. A "
+    "line joins the best of a family. Grey: Pareto frontier. Dotted: float32.",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cbir_bench.report import quantities, tables
@@ -41,12 +42,14 @@ class Picture(NamedTuple):
     Attributes:
         caption: in words.
         path: relative.
-        of_models: whether it compares models; others show operating points.
+        of_models: whether it compares models.
+        of_quantizers: whether it compares quantisers; others show operating points.
     """
 
     caption: str
     path: str
     of_models: bool
+    of_quantizers: bool = False
 
 
 def main_page(
@@ -57,6 +60,7 @@ def main_page(
     counts: str,
     *,
     training: Training = Training(),  # noqa: B008  immutable
+    quantizers: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the main page as Markdown.
 
@@ -67,13 +71,14 @@ def main_page(
         figures: by the title of a section; sections for which none were to be drawn are not in it.
         counts: how many trials there are, in words.
         training: how models learnt, if any was trained here.
+        quantizers: tables of quantisers as Markdown by the title of a section, for those that have any.
     """
     parts = [f"# {escape(name)}", counts]
     if sections:
         parts += ["## Verdict", *(f"### {escape(s.title)}\n\n{verdict(s)}" for s in sections)]
     parts += _problems(points)
     for section in sections:
-        parts += _section(section, figures.get(section.title))
+        parts += _section(section, figures.get(section.title), quantizers.get(section.title, ""))
     if training.table:
         parts += [
             "## Training",
@@ -158,14 +163,18 @@ def _problems(points: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _section(section: Section, figures: Sequence[Picture] | None) -> list[str]:
+def _section(section: Section, figures: Sequence[Picture] | None, quantizers: str) -> list[str]:
     parts = [f"## {escape(section.title)}", tables.left_out(section)]
     if len(tables.exact_points(section)):
         parts += ["### Models under exact search", tables.models_table(section)]
         parts += [_image(one) for one in figures or () if one.of_models]
+    if quantizers:
+        parts += ["### Quantisers under exact search", quantizers]
+        parts += [_image(one) for one in figures or () if one.of_quantizers]
     if len(section.competing) and figures is None:
         parts.append("No figures: too many data sets and protocols were drawn before this one.")
-    parts += ["### Operating points", *(_image(one) for one in figures or () if not one.of_models)]
+    of_points = [one for one in figures or () if not (one.of_models or one.of_quantizers)]
+    parts += ["### Operating points", *(_image(one) for one in of_points)]
     parts += [_points(section), *_harness(section)]
     return parts
 

@@ -36,6 +36,7 @@ class Panel:
         x_label: name and unit of the horizontal axis.
         x_better: which direction of ``x`` is better.
         level: a quality to draw as a horizontal line: that of exact search.
+        share: of the best quality, below which points are not drawn.
     """
 
     points: pd.DataFrame
@@ -44,11 +45,12 @@ class Panel:
     x_label: str
     x_better: Literal["higher", "lower"] = "higher"
     level: float | None = None
+    share: float = WORTH_DRAWING
 
     @property
     def lowest(self) -> float:
         """The quality below which points are left out, so that those worth choosing come apart."""
-        return WORTH_DRAWING * float(self.points[self.y].max())
+        return self.share * float(self.points[self.y].max())
 
 
 def draw_panel(axes: Any, panel: Panel, marks: Mapping[str, Mark]) -> None:

@@ -40,6 +40,15 @@ _KNOWN: Final = {
     "annoy": Mark("#009E73", "#00704F", "^", (0, (5, 1.5, 1, 1.5))),
     "nmslib": Mark("#CC79A7", "#9C3F73", "D", (0, (1, 1.2))),
     "scann": Mark("#E69F00", "#8F6300", "v", (0, (5, 1, 1, 1, 1, 1))),
+    # Families of quantisers, which share no plot with libraries.
+    "float": Mark("#000000", "#000000", "*", "-"),
+    "int": Mark("#0072B2", "#00568A", "o", "-"),
+    "pq": Mark("#D55E00", "#A84A00", "s", (0, (5, 1.5))),
+    "opq": Mark("#E69F00", "#8F6300", "D", (0, (5, 1.5, 1, 1.5))),
+    "rabitq": Mark("#009E73", "#00704F", "^", (0, (8, 2))),
+    "binary": Mark("#CC79A7", "#9C3F73", "v", (0, (1, 1.2))),
+    "pca": Mark("#56B4E9", "#1F78AB", "P", (0, (5, 1, 1, 1, 1, 1))),
+    "cut": Mark("#7F7F7F", "#5A5A5A", "X", (0, (3, 1, 1, 1))),
 }
 _OTHERS: Final = (
     Mark("#56B4E9", "#1F78AB", "P", (0, (8, 2))),

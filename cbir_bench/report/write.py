@@ -32,7 +32,8 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     """
     from cbir_bench.records.frame import read_run
     from cbir_bench.report import choice, page
-    from cbir_bench.report.figures import MODELS, draw_figures
+    from cbir_bench.report.figures import MODELS, OF_QUANTIZERS, draw_figures
+    from cbir_bench.report.quantization import compared_quantizers, quantizers_table
     from cbir_bench.report.training import (
         curves_of,
         draw_training,
@@ -44,12 +45,17 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     main = choice.main_metric(run.points, run.metrics, metric)
     sections = choice.sections(run.points, run.metrics, main)
     learnt = curves_of(run.models)
+    quantized = [(section, compared_quantizers(section, run_folder)) for section in sections]
+    quantized = [(section, rows) for section, rows in quantized if len(rows)]
     try:
         figures = draw_figures(sections, out_folder)
         links = {
             title: [
                 page.Picture(
-                    one.caption, f"{one.png.parent.name}/{one.png.name}", one.about == MODELS
+                    one.caption,
+                    f"{one.png.parent.name}/{one.png.name}",
+                    one.about == MODELS,
+                    one.about == OF_QUANTIZERS.name,
                 )
                 for one in drawn
             ]
@@ -64,10 +70,17 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
         )
         texts = {
             "report.md": page.main_page(
-                run.name, run.points, sections, links, counts, training=training
+                run.name,
+                run.points,
+                sections,
+                links,
+                counts,
+                training=training,
+                quantizers={s.title: quantizers_table(s, rows) for s, rows in quantized},
             ),
             "operating_points.md": page.points_page(run.name, sections),
             **csv_files(run.points, sections),
+            **quantizers_csv([rows for _, rows in quantized]),
         }
         files = [_write(out_folder / name, text) for name, text in texts.items()]
     except OSError as error:
@@ -95,6 +108,15 @@ def csv_files(points: pd.DataFrame, sections: list[Section]) -> dict[str, str]:
         "models.csv": _csv(pd.concat(exact).drop(columns=[*_OBJECTS])),
         "failures.csv": _csv(points.loc[points["status"] != "ok", failed]),
     }
+
+
+def quantizers_csv(compared: list[pd.DataFrame]) -> dict[str, str]:
+    """Return the CSV file of quantisers by its name, if any were compared."""
+    import pandas as pd
+
+    if not compared:
+        return {}
+    return {"quantizers.csv": _csv(pd.concat(compared).drop(columns=[*_OBJECTS]))}
 
 
 def _components() -> tuple[str, ...]:
