@@ -16,7 +16,10 @@ from cbir_bench.measure.provenance import git_commit, provenance
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PACKAGES: Final = ("numpy", "faiss-cpu", "hnswlib", "annoy", "nmslib", "scann")
+PACKAGES: Final = (
+    "numpy", "faiss-cpu", "hnswlib", "annoy", "nmslib", "scann",
+    "scalable-vs", "usearch", "voyager", "pynndescent", "ngt",
+)  # fmt: skip
 """The packages whose versions are recorded by default."""
 
 

@@ -63,11 +63,11 @@ def test_the_limits_of_version_1_are_read(groups):
 
 
 def test_the_tightest_limit_around_the_group_counts(groups):
-    """A group without a limit of its own still lives within that of the service."""
+    """A group with a looser limit of its own still lives within that of the service."""
     groups(
         "0::/service/box\n",
         {
-            "service/box/memory.max": "max",
+            "service/box/memory.max": "5000000",
             "service/box/cpu.max": "400000 100000",
             "service/memory.max": "3000000",
             "service/cpu.max": "200000 100000",
