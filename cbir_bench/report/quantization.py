@@ -113,7 +113,9 @@ def quantizers_table(section: Section, points: pd.DataFrame) -> str:
     columns += [quantities.AXES[name] for name in section.axes]
     columns += [quantities.SETTINGS[1]]
     columns += [quantities.SETTINGS[2], *_SIZES] if refined else [_SIZES[0]]
-    columns += [*_RATIOS, quantities.metric(section.metric)]
+    columns += [*_RATIOS]
+    columns += [_ONCE] if (points["codebook_bytes"] > 0).any() else []
+    columns += [quantities.metric(section.metric)]
     headers = [column.header for column in columns]
     cells = [column.cells(points) for column in columns]
     headers.append("difference to float32")
@@ -188,16 +190,16 @@ def _paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> Differen
 
 
 def _signed(mean: float, low: float, high: float) -> str:
-    """Return a difference and its interval, with signs: ``-0.012 [-0.015, -0.009]``."""
+    """Return a difference and its interval, with signs: ``-0.0122 [-0.0153, -0.0091]``."""
     if not math.isfinite(mean):
         return numbers.MISSING
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def _note(section: Section, *, refined: bool) -> str:
     text = (
         "Exact search over what the quantiser keeps; queries are not quantised. Compression is against 4 "
-        "bytes per dimension; what is kept once for all images (centroids, rotations) is not counted. The "
+        "bytes per dimension, without what is kept once for all images (centroids, rotations). The "
         f"difference is that of {escape(section.metric)}, query by query, with its 95 % interval."
     )
     if refined:
@@ -225,4 +227,7 @@ _RATIOS: Final = (
     quantities.Quantity(
         column="compression", header="compression", meaning="", write=lambda x: f"{_short(x)}:1"
     ),
+)
+_ONCE: Final = quantities.Quantity(
+    column="codebook_bytes", header="kept once", meaning="", write=numbers.size
 )

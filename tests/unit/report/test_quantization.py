@@ -33,6 +33,7 @@ def record(quantizer: str, *, reranker: str = "none", second: int = 0, loss: flo
     return changed(
         made,
         bytes_per_vector=BYTES[quantizer],
+        codebook_bytes=1024 if quantizer == "int4" else None,
         prepare_bytes=second * N_BASE,
         metrics=made.metrics | {"map_at_r": value},
         arrays=made.arrays | {"map_at_r": scores},
@@ -124,7 +125,7 @@ def test_the_report_has_table_figure_and_csv(run: Path, tmp_path: Path) -> None:
     assert "figures/products-query-set-quantizers.png" in shown
     line = next(line for line in shown.splitlines() if "int4" in line)
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
-        "int4", "none", "64", "64", "4", "8:1", "0.575 [0.500, 0.700]", "-0.025 [-0.027, -0.023]",
+        "int4", "none", "64", "64", "4", "8:1", "1.00 KiB", "0.575 [0.500, 0.700]", "-0.0250 [-0.0266, -0.0234]",
         "1.000",
     ]  # fmt: skip
     assert len(pd.read_csv(tmp_path / "quantizers.csv")) == 7
