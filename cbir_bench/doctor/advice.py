@@ -130,8 +130,14 @@ def _on_package(package: Package) -> Iterator[str]:
 
 
 def _on_floor(floor: Floor) -> Iterator[str]:
-    if floor.wall.percent > _NOISY_PERCENT:
+    wall, cpu = floor.wall.percent, floor.cpu.percent
+    if wall > _NOISY_PERCENT:
+        way = (
+            "Compare CPU times"
+            if cpu < wall / 2
+            else f"Measure in {floor.n_pairs} pairs, which show {floor.wall.of_pairs_percent:.1f} %"
+        )
         yield (
-            f"{floor.workload}: wall times of equal work differ by up to {floor.wall.percent:.1f} % here, "
-            f"CPU times by {floor.cpu.percent:.1f} %. Look for what else runs, or compare CPU times."
+            f"{floor.workload}: wall times of equal work differ by up to {wall:.1f} % here, CPU times by "
+            f"{cpu:.1f} %. {way}, or look for what else runs."
         )

@@ -8,22 +8,21 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import packages_distributions
 from os import environ
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from cbir_bench.core.errors import first_line
 from cbir_bench.core.registry import INDEXES
+from cbir_bench.doctor.requirements import OURS, canonical, wanted
 from cbir_bench.measure.provenance import provenance
 from cbir_bench.measure.threads import thread_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-OURS: Final = "cbir-bench"
+    from cbir_bench.doctor.requirements import Wanted
+
 _PROBE_SECONDS: Final = 120
 _BUILT_FROM_SOURCE: Final = {
     "nmslib": "pip install --force-reinstall --no-deps --no-binary nmslib nmslib"
@@ -69,36 +68,8 @@ class Package:
 def installed() -> list[Package]:
     """Return every package of this one's metadata, those that are needed first, index libraries tried."""
     modules = _index_modules()
-    packages = [_look(one, modules.get(one.name, ())) for one in _wanted()]
+    packages = [_look(one, modules.get(one.name, ())) for one in wanted()]
     return sorted(packages, key=lambda one: (bool(one.extra), not one.modules))
-
-
-def _wanted() -> Iterator[Package]:
-    """Yield the packages that the metadata names, for this system, each once."""
-    try:
-        lines = requires(OURS) or []
-    except PackageNotFoundError:
-        return
-    seen: set[str] = set()
-    for requirement in map(Requirement, lines):
-        name, extra = canonicalize_name(requirement.name), _extra_of(requirement)
-        if extra is not None and name not in seen:
-            seen.add(name)
-            yield Package(name=name, extra=extra)
-
-
-def _extra_of(requirement: Requirement) -> str | None:
-    """Return the extra that a requirement is of, empty for none; None if it is not for this system."""
-    marker = requirement.marker
-    if marker is None or marker.evaluate({"extra": ""}):
-        return ""
-    extras = _words_after_extra(str(marker))
-    return next((extra for extra in extras if marker.evaluate({"extra": extra})), None)
-
-
-def _words_after_extra(marker: str) -> list[str]:
-    parts = marker.split("extra ==")[1:]
-    return [part.strip().strip("\"'()").split('"')[0].split("'")[0] for part in parts]
 
 
 @cache
@@ -106,22 +77,29 @@ def _index_modules() -> dict[str, tuple[str, ...]]:
     """Return the modules of index libraries by the package that brings them, where it is installed."""
     found: dict[str, tuple[str, ...]] = {}
     known = packages_distributions()
-    indexes = [INDEXES.get(name) for name in INDEXES.names()]
-    wanted = {module for index in indexes if not index.EXACT for module in index.REQUIRES}
-    for module in sorted(wanted):
-        for package in dict.fromkeys(known.get(module, ())):
-            name = canonicalize_name(package)
+    with suppress(
+        ModuleNotFoundError
+    ):  # without NumPy no index can be listed, and it is told anyway
+        indexes = [INDEXES.get(name) for name in INDEXES.names()]
+        used = {module for index in indexes if not index.EXACT for module in index.REQUIRES}
+        pairs = [(module, package) for module in sorted(used) for package in known.get(module, ())]
+        for module, package in dict.fromkeys(pairs):
+            name = canonical(package)
             found[name] = (*found.get(name, ()), module)
     return found
 
 
-def _look(package: Package, modules: Iterable[str]) -> Package:
-    """Return the package with what is installed of it."""
-    found = provenance(package.name)
+def _look(one: Wanted, modules: Iterable[str]) -> Package:
+    """Return what is installed of a package."""
+    package = Package(name=one.name, extra=one.extra)
+    install = f"pip install '{OURS}[{one.extra}]'" if one.extra else f"pip install {one.name}"
+    found = provenance(one.name)
     if found is None:
-        wanted = f"'{OURS}[{package.extra}]'" if package.extra else package.name
-        return replace(package, problem="not installed", command=f"pip install {wanted}")
+        return replace(package, problem="not installed", command=install)
     there = replace(package, version=found.version, origin=str(found), modules=tuple(modules))
+    if one.refuses(found.version):
+        problem = f"too old or too new, {one.versions} is needed"
+        return replace(there, problem=problem, command=f"pip install '{one.name}{one.versions}'")
     for module in modules:
         there = _tried(there, *probe(module))
     return there

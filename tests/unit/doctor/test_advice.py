@@ -83,6 +83,14 @@ def test_code_for_a_larger_processor_is_told_of_only_where_it_was_compiled_for_o
 
 def test_a_noisy_machine_is_told_of():
     """A difference of 4 % cannot be seen where equal work differs by 12 %."""
-    actual = advice(machine(), [], [floor(wall=12.0)])
+    (actual,) = advice(machine(), [], [floor(wall=12.0, cpu=1.0)])
 
-    assert "12.0 %" in actual[0]
+    assert "12.0 %" in actual
+    assert "Compare CPU times" in actual
+
+
+def test_cpu_times_are_no_way_out_where_they_are_as_noisy():
+    """Neighbours on the same core slow the work itself down, not only the wait for it."""
+    (actual,) = advice(machine(), [], [floor(wall=12.0, cpu=11.0)])
+
+    assert "Measure in 9 pairs, which show 4.0 %" in actual

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from email.message import Message
+
 import numpy as np
 import pytest
 
 from cbir_bench.doctor import installed as module
+from cbir_bench.doctor import requirements as requirements_module
 from cbir_bench.doctor.installed import installed, probe
 from cbir_bench.measure.provenance import provenance
 
@@ -15,7 +20,11 @@ def wanted(monkeypatch):
     """Sets what the package's metadata asks for, and which modules of index libraries there are."""
 
     def ask(*requirements: str, modules=None):
-        monkeypatch.setattr(module, "requires", lambda _: list(requirements))
+        told = Message()
+        told["Provides-Extra"] = "more"
+        for line in requirements:
+            told["Requires-Dist"] = line
+        monkeypatch.setattr(requirements_module, "metadata", lambda _: told)
         monkeypatch.setattr(module, "_index_modules", lambda: modules or {})
 
     return ask
@@ -52,7 +61,7 @@ def test_requirements_of_other_systems_are_not_missed(wanted):
 
 def test_without_metadata_nothing_is_known(monkeypatch):
     """The source folder alone, on the path, names no requirements."""
-    monkeypatch.setattr(module, "OURS", "surely-not-installed")
+    monkeypatch.setattr(requirements_module, "OURS", "surely-not-installed")
     monkeypatch.setattr(module, "_index_modules", dict)
 
     assert installed() == []
@@ -104,3 +113,35 @@ def test_a_library_that_hangs_is_given_up(tmp_path, monkeypatch):
     problem, _ = probe("slow_library", timeout_seconds=0.5)
 
     assert problem == "import slow_library did not end within 0.5 s"
+
+
+def test_another_version_than_is_needed_is_a_problem(wanted):
+    """Half of what is used may be missing from an old one."""
+    wanted("numpy>=999")
+
+    (actual,) = installed()
+
+    assert actual.problem == "too old or too new, >=999 is needed"
+    assert actual.command == "pip install 'numpy>=999'"
+
+
+@pytest.mark.parametrize("missing", ["numpy", "packaging"])
+def test_the_doctor_itself_works_without(missing):
+    """What is missing most is what a doctor is asked about."""
+    code = (
+        f"import sys\nsys.modules[{missing!r}] = None\n"
+        "import importlib.metadata as m\n"
+        f"real = m.distribution\n"
+        f"def absent(name):\n    if name == {missing!r}: raise m.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "m.distribution = absent\n"
+        "from cbir_bench.doctor import installed as module\n"
+        "module.probe = lambda *_: ('', None)\n"
+        "print([one.name for one in module.installed() if one.problem and one.required])"
+    )
+
+    actual = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+
+    assert repr(missing) in actual.stdout, actual.stderr
