@@ -133,7 +133,7 @@ def main():
             share = outcome.library_seconds / outcome.measure_seconds
             kept &= share >= 0.85
             print(
-                f"{outcome.n_measured} trials in {outcome.measure_seconds:.0f} s, of which {share:.1%} inside "
+                f"{outcome.n_measured} trials in {outcome.measure_seconds:.0f} s, {share:.1%} of it inside "
                 "the libraries' calls (at least 85 %)"
             )
         if options.repeat:

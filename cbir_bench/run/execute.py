@@ -83,9 +83,8 @@ class Outcome:
         """Return what was done, and what failed and why."""
         lines = [f"{self.n_measured} trials measured, {self.n_kept} kept from before."]
         if self.skipped:
-            lines.append(
-                f"{self.skipped.total()} left out, as dearer than settings that are enough:"
-            )
+            n_skipped = self.skipped.total()
+            lines.append(f"{n_skipped} trial{'s' if n_skipped > 1 else ''} left out:")
             lines += [f"  {count} x {reason}" for reason, count in self.skipped.most_common()]
         if self.failures:
             n_failures = self.failures.total()
