@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _METRIC: Final[dict[str, str]] = {"cosine": "angular", "ip": "dot", "l2": "euclidean"}
 
+_FILE: Final = "annoy.ann"
+
 
 @INDEXES.register("annoy")
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,17 @@ class AnnoyIndex:
 
     SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine", "ip", "l2"})
     SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"search_k"})
+    EFFORT: ClassVar[frozenset[str]] = frozenset({"search_k"})
     REQUIRES: ClassVar[tuple[str, ...]] = ("annoy",)
     EXACT: ClassVar[bool] = False
 
     trees: Annotated[int, Ge(1)] = 50
     search_k: Annotated[int, Ge(0)] = 0
     seed: Annotated[int, Ge(1), Le(2**31 - 1)] = 1
+
+    def repeats(self, n_threads: int) -> bool:  # noqa: ARG002
+        """Return True: every thread has a seed and trees of its own."""
+        return True
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:  # noqa: ARG002
         """Refuse ``k`` beyond the base, and fewer inspected items than results."""
@@ -82,7 +89,13 @@ class AnnoyIndex:
 
     def save(self, handle: Any, folder: Path) -> None:
         """Write one file, which annoy maps from then on; its pages are read in at once."""
-        handle.save(str(folder / "annoy.ann"), prefault=True)
+        handle.save(str(folder / _FILE), prefault=True)
+
+    def load(self, folder: Path, dim: int, space: Space) -> Any:
+        """Return an index that maps that file."""
+        handle = load("annoy").AnnoyIndex(dim, _METRIC[space])
+        handle.load(str(folder / _FILE), prefault=True)
+        return handle
 
     def theoretical_bytes(self, n_base: int, dim: int) -> None:
         """Return None: how many nodes the trees have is left to chance."""

@@ -64,3 +64,16 @@ def check_idle(library: str, component: Any, idle: Mapping[str, str]) -> None:
                 f"{library} has {option.name} = {value}, which does nothing without "
                 f"{idle[option.name]}. Leave out {option.name}."
             )
+
+
+def check_build_beam(library: str, beam: int, option: str, links: int) -> None:
+    """Refuse fewer candidates while a node is linked than it is to have links.
+
+    Raises:
+        SettingError: if ``beam`` is smaller than ``links``, the value of ``option``.
+    """
+    if beam < links:
+        raise SettingError(
+            f"{library} is to find {option} = {links} links per node among ef_construction = {beam} "
+            f"candidates. Set ef_construction to {links} or more."
+        )

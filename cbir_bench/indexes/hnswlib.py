@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cbir_bench.core.arrays import Ids, Matrix, Space
+
+_FILE: Final = "hnswlib.bin"
 
 
 @INDEXES.register("hnswlib")
@@ -34,6 +36,7 @@ class HnswlibIndex:
 
     SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine", "ip", "l2"})
     SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"ef_search"})
+    EFFORT: ClassVar[frozenset[str]] = frozenset({"ef_search"})
     REQUIRES: ClassVar[tuple[str, ...]] = ("hnswlib",)
     EXACT: ClassVar[bool] = False
 
@@ -41,6 +44,10 @@ class HnswlibIndex:
     ef_construction: Annotated[int, Ge(1)] = 200
     ef_search: Annotated[int, Ge(1)] = 64
     seed: Annotated[int, Ge(0)] = 100
+
+    def repeats(self, n_threads: int) -> bool:
+        """Return whether one thread builds: several link the nodes in an order of their own."""
+        return n_threads == 1
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:  # noqa: ARG002
         """Refuse ``k`` beyond the base or the beam: hnswlib searches with the larger of both."""
@@ -50,7 +57,7 @@ class HnswlibIndex:
     def build(self, base: Matrix, space: Space, n_threads: int) -> Any:
         """Return an ``hnswlib.Index``; unit rows are searched by inner product, which is faster."""
         hnswlib = load("hnswlib")
-        handle = hnswlib.Index(space="l2" if space == "l2" else "ip", dim=base.shape[1])
+        handle = hnswlib.Index(space=_space(space), dim=base.shape[1])
         handle.init_index(
             max_elements=len(base),
             M=self.m,
@@ -85,10 +92,21 @@ class HnswlibIndex:
 
     def save(self, handle: Any, folder: Path) -> None:
         """Write one file."""
-        handle.save_index(str(folder / "hnswlib.bin"))
+        handle.save_index(str(folder / _FILE))
+
+    def load(self, folder: Path, dim: int, space: Space) -> Any:
+        """Return the index in that file."""
+        handle = load("hnswlib").Index(space=_space(space), dim=dim)
+        handle.load_index(str(folder / _FILE))
+        return handle
 
     def theoretical_bytes(self, n_base: int, dim: int) -> int:
         """Return vectors, labels and links; a node has 1 / (m - 1) upper levels on average."""
         lowest = 4 * (2 * self.m + 1)
         upper = 4 * (self.m + 1) / (self.m - 1)
         return round(n_base * (4 * dim + 8 + lowest + upper + 4))
+
+
+def _space(space: Space) -> str:
+    """Return hnswlib's name; unit rows have the same order by inner product, which costs less."""
+    return "l2" if space == "l2" else "ip"

@@ -1,41 +1,29 @@
-"""nmslib: its graph method hnsw. Malkov and Yashunin, TPAMI 2020; Boytsov and Naidan, SISAP 2013."""
+"""nmslib's method hnsw: hierarchical small world graphs. Malkov and Yashunin, TPAMI 2020."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le
 
 from cbir_bench.core.registry import INDEXES
-from cbir_bench.indexes.answers import padded
+from cbir_bench.indexes import nmslib_calls
 from cbir_bench.indexes.checks import check_beam, check_k
-from cbir_bench.indexes.library import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from cbir_bench.core.arrays import Ids, Matrix, Space
+    from cbir_bench.core.arrays import Matrix, Space
+    from cbir_bench.indexes.nmslib_calls import NmslibHandle
 
 _SPACE: Final[dict[str, str]] = {"cosine": "cosinesimil", "ip": "negdotprod", "l2": "l2"}
-_OBJECT_BYTES: Final = 16
-"""What nmslib stores before each vector: id, label and length."""
-
-
-@dataclass(kw_only=True, eq=False)
-class NmslibHandle:
-    """nmslib's index, and the threads of a batch, which it wants to be told with every call."""
-
-    index: Any
-    n_threads: int
 
 
 @INDEXES.register("nmslib")
 @dataclass(frozen=True, kw_only=True)
 class NmslibIndex:
-    """The method hnsw; with one build thread the same settings give the same graph.
+    """The method hnsw; with one build thread every fresh process makes the same graph.
 
     Attributes:
         m: links per node and level, 2 to 512; the lowest level has twice as many.
@@ -50,6 +38,7 @@ class NmslibIndex:
 
     SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine", "ip", "l2"})
     SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"ef_search", "algorithm"})
+    EFFORT: ClassVar[frozenset[str]] = frozenset({"ef_search"})
     REQUIRES: ClassVar[tuple[str, ...]] = ("nmslib",)
     EXACT: ClassVar[bool] = False
 
@@ -61,6 +50,10 @@ class NmslibIndex:
     optimized: bool = True
     algorithm: Literal["hybrid", "v1merge", "old"] = "hybrid"
 
+    def repeats(self, n_threads: int) -> bool:
+        """Return whether one thread builds; its levels are drawn alike in every fresh process."""
+        return n_threads == 1
+
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:  # noqa: ARG002
         """Refuse ``k`` beyond the base or the beam: nmslib searches with the larger of both."""
         check_k("nmslib", k, n_base)
@@ -68,8 +61,6 @@ class NmslibIndex:
 
     def build(self, base: Matrix, space: Space, n_threads: int) -> NmslibHandle:
         """Return nmslib's index in a box."""
-        index = load("nmslib").init(method="hnsw", space=_SPACE[space])
-        index.addDataPointBatch(base)
         options = {
             "M": self.m,
             "efConstruction": self.ef_construction,
@@ -78,39 +69,26 @@ class NmslibIndex:
             "skip_optimized_index": int(not self.optimized),
             "indexThreadQty": n_threads,
         }
-        index.createIndex(options)
-        return NmslibHandle(index=index, n_threads=n_threads)
+        return nmslib_calls.built("hnsw", _SPACE[space], base, options)
 
     def configure(self, handle: Any, n_threads: int) -> None:
         """Set the beam, the algorithm and the threads of a batch."""
-        handle.index.setQueryTimeParams({"efSearch": self.ef_search, "algoType": self.algorithm})
-        handle.n_threads = n_threads
+        options = {"efSearch": self.ef_search, "algoType": self.algorithm}
+        nmslib_calls.configured(handle, n_threads, options)
 
-    def prepare(self, queries: Matrix) -> Sequence[Any]:
-        """Return ``(dim,)`` rows."""
-        return list(queries)
+    prepare = staticmethod(nmslib_calls.prepare)
+    single = staticmethod(nmslib_calls.single)
+    batch = staticmethod(nmslib_calls.batch)
+    unpack = staticmethod(nmslib_calls.unpack)
+    save = staticmethod(nmslib_calls.save)
 
-    def single(self, handle: Any, k: int) -> Callable[[Any], Any]:
-        """Return ``knnQuery``, called by position: keywords cost pybind11 0.4 us."""
-        search = handle.index.knnQuery
-        return lambda query: search(query, k)
-
-    def batch(self, handle: Any, k: int) -> Callable[[Matrix], Any]:
-        """Return ``knnQueryBatch``."""
-        return partial(handle.index.knnQueryBatch, k=k, num_threads=handle.n_threads)
-
-    def unpack(self, raw: Any, k: int) -> Ids:
-        """Return the ids of one ``(ids, distances)`` or of a list of them."""
-        answers = raw if isinstance(raw, list) else [raw]
-        return padded([ids for ids, _ in answers], k)
-
-    def save(self, handle: Any, folder: Path) -> None:
-        """Write the graph, and the vectors beside it, without which it cannot be searched."""
-        handle.index.saveIndex(str(folder / "nmslib.bin"), save_data=True)
+    def load(self, folder: Path, dim: int, space: Space) -> NmslibHandle:  # noqa: ARG002
+        """Return the index that was saved."""
+        return nmslib_calls.loaded("hnsw", _SPACE[space], folder)
 
     def theoretical_bytes(self, n_base: int, dim: int) -> int:
         """Return vectors (twice if optimized) and links."""
-        vectors = (2 if self.optimized else 1) * (4 * dim + _OBJECT_BYTES)
+        vectors = (2 if self.optimized else 1) * (4 * dim + nmslib_calls.OBJECT_BYTES)
         lowest = 4 * (2 * self.m + 1)
         upper = 4 * (self.m + 1) / (self.m - 1)
         return round(n_base * (vectors + lowest + upper))

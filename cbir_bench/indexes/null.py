@@ -25,8 +25,13 @@ class NullIndex:
 
     SPACES: ClassVar[frozenset[Space]] = frozenset(SPACES)
     SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset()
+    EFFORT: ClassVar[frozenset[str]] = frozenset()
     REQUIRES: ClassVar[tuple[str, ...]] = ()
     EXACT: ClassVar[bool] = False
+
+    def repeats(self, n_threads: int) -> bool:  # noqa: ARG002
+        """Return True: everybody gets the same ids."""
+        return True
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:  # noqa: ARG002
         """Refuse ``k`` beyond the base."""
@@ -59,6 +64,10 @@ class NullIndex:
 
     def save(self, handle: Any, folder: Path) -> None:
         """Write nothing: there is nothing to keep."""
+
+    def load(self, folder: Path, dim: int, space: Space) -> Any:  # noqa: ARG002
+        """Return None: nothing was kept."""
+        return None
 
     def theoretical_bytes(self, n_base: int, dim: int) -> int:  # noqa: ARG002
         """Return 0."""

@@ -75,6 +75,7 @@ class ScannIndex:
 
     SPACES: ClassVar[frozenset[Space]] = frozenset({"cosine", "ip", "l2"})
     SEARCH_PARAMS: ClassVar[frozenset[str]] = frozenset({"leaves_to_search", "reorder"})
+    EFFORT: ClassVar[frozenset[str]] = SEARCH_PARAMS
     REQUIRES: ClassVar[tuple[str, ...]] = ("scann",)
     EXACT: ClassVar[bool] = False
 
@@ -93,6 +94,10 @@ class ScannIndex:
     hash_type: Literal["lut16", "lut256"] = "lut16"
     reorder_type: Literal["float32", "bfloat16", "int8", "none"] = "float32"
     reorder: Annotated[int, Ge(1)] = 100
+
+    def repeats(self, n_threads: int) -> bool:
+        """Return whether k-means starts at the first vectors and one thread adds up its means."""
+        return n_threads == 1 and not self.random_init
 
     def check(self, *, k: int, n_base: int | None, dim: int | None, space: Space) -> None:
         """Refuse what ScaNN would answer by ending the process, or by ignoring it."""
@@ -154,8 +159,13 @@ class ScannIndex:
         return np.where(np.isnan(distances), NO_ITEM, found)
 
     def save(self, handle: Any, folder: Path) -> None:
-        """Write ScaNN's own files."""
-        handle.searcher.serialize(str(folder))
+        """Write ScaNN's own files, which name each other relative to the folder."""
+        handle.searcher.serialize(str(folder), relative_path=True)
+
+    def load(self, folder: Path, dim: int, space: Space) -> ScannHandle:  # noqa: ARG002
+        """Return ScaNN's searcher of that folder in a box."""
+        searcher = load("scann").scann_ops_pybind.load_searcher(str(folder))
+        return ScannHandle(searcher=searcher, n_threads=1)
 
     def theoretical_bytes(self, n_base: int, dim: int) -> int:
         """Return codes, codebooks, centres and the vectors that are scored again."""
