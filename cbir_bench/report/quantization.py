@@ -33,7 +33,7 @@ _FAMILIES: Final = {
     "int4": "int",
 }
 """Quantisers that differ in their number of bits alone; any other is a family of its own."""
-_SHARE_DRAWN: Final = 0.4
+_SHARE_DRAWN: Final = 0.6
 """Quality, as a share of the panel's best, below which points are in the table only."""
 _NORMAL_95: Final = 1.959964
 
