@@ -91,6 +91,13 @@ def options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--readers", type=int, default=None)
     parser.add_argument("--n-threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        default=["prepared", "threads", "processes"],
+        choices=["prepared", "threads", "processes"],
+        help="what is measured beside the bare forward pass",
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     return parser.parse_args()
 
@@ -201,6 +208,10 @@ def main():
         "decode": lambda: decoded(data, embedder, rows, batch_size, Readers(n=1)),
         "start": lambda: started(data, embedder, rows, processes),
     }
+    needed = {"bare", "decode", *chosen.ways} | ({"start"} if "processes" in chosen.ways else set())
+    if chosen.ways == ["prepared"]:
+        needed -= {"decode"}
+    works = {name: work for name, work in works.items() if name in needed}
     for work in works.values():
         work()
     rounds = []
@@ -216,7 +227,9 @@ def report(chosen, embedder, batch_size, rounds, n):
         return Seconds(*(median(one[name][i] for one in rounds) for i in (0, 1)))
 
     cores = len(os.sched_getaffinity(0))
-    network, decoding, start = typical("bare"), typical("decode"), typical("start")
+    network = typical("bare")
+    nothing = Seconds(0.0, 0.0)
+    decoding, start = (typical(n) if n in rounds[0] else nothing for n in ("decode", "start"))
     print(
         f"{chosen.images}, {chosen.backbone} on {embedder.network.device}, {n} images, "
         f"{chosen.n_threads} threads of torch, {cores} cores, batch {batch_size}\n"
@@ -224,7 +237,7 @@ def report(chosen, embedder, batch_size, rounds, n):
         f"reading and preparing {1e3 * decoding.cpu / n:.2f} CPU ms each; "
         f"processes start in {start.wall:.1f} s"
     )
-    for name in ("prepared", "threads", "processes"):
+    for name in chosen.ways:
         idle = start if name == "processes" else Seconds(0.0, 0.0)
         ratios = [one["bare"].wall / (one[name].wall - idle.wall) for one in rounds]
         work = median(one[name].cpu for one in rounds) - idle.cpu
