@@ -41,6 +41,7 @@ from cbir_bench.datasets.products import Products
 from cbir_bench.embeddings.freeze import freeze
 from cbir_bench.embeddings.readers import Readers
 from cbir_bench.embeddings.store import EmbeddingStore
+from cbir_bench.models.networks.embedder import tf32_is
 from cbir_bench.models.timm_backbone import TimmModel
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
@@ -147,7 +148,7 @@ def timed(work, *arguments):
 
 def bare(embedder, pixels, batch_size):
     network = embedder.network
-    with torch.inference_mode():
+    with torch.inference_mode(), tf32_is(allowed=False):
         for batch in torch.from_numpy(pixels).split(batch_size):
             network(batch.to(network.device)).cpu()
 

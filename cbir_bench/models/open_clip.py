@@ -48,7 +48,7 @@ class OpenClipModel:
     weights: str = "random"
     seed: Annotated[int, Ge(0)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
         if self.weights in {"hub", _HUB}:

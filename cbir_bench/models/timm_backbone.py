@@ -65,7 +65,8 @@ class TimmModel:
         flip: whether the unit vector of the mirrored image is added, too.
         output_stride: pixels between positions of the last feature map, for backbones that can be
             dilated; 0 is the model's own.
-        precision: of the forward pass when embedding; "float16" is for GPUs.
+        precision: of the forward pass when embedding; "tf32" (float32 whose products keep 10 bits of
+            mantissa) and "float16" are for GPUs.
         seed: of the random weights, which training starts from.
         device: where it runs; "auto" takes the GPU if there is one.
     """
@@ -94,7 +95,9 @@ class TimmModel:
     scales: str = field(default="1", metadata=LATER)
     flip: bool = field(default=False, metadata=LATER)
     output_stride: Literal[0, 8, 16, 32] = 0
-    precision: Literal["float32", "bfloat16", "float16"] = field(default="float32", metadata=LATER)
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = field(
+        default="float32", metadata=LATER
+    )
     seed: Annotated[int, Ge(0)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

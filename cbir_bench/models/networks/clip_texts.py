@@ -13,6 +13,7 @@ from torch import nn
 
 from cbir_bench.core.errors import DataError, SettingError
 from cbir_bench.models.networks.device import found_device
+from cbir_bench.models.networks.embedder import tf32_is
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,17 +42,21 @@ def text_vectors(clip: Clip, texts: Sequence[str], device: str, precision: str) 
             compute in that precision.
     """
     place = found_device(device)
-    if precision == "float16" and place == "cpu":
+    if precision in {"tf32", "float16"} and place == "cpu":
         raise SettingError(
-            'precision = "float16" needs a CUDA device. Set it to "float32" or "bfloat16".'
+            f'precision = "{precision}" needs a CUDA device. Set it to "float32" or "bfloat16".'
         )
-    dtype = None if precision == "float32" else getattr(torch, precision)
+    dtype = None if precision in {"float32", "tf32"} else getattr(torch, precision)
     tokens = _tokens(clip, list(texts))
     network = clip.network.to(place)
     vectors = np.empty((len(texts), int(clip.architecture.config["embed_dim"])), np.float32)
     for start in range(0, len(texts), _BATCH):
         rows = slice(start, start + _BATCH)
-        with torch.inference_mode(), torch.autocast(place, dtype, enabled=dtype is not None):
+        with (
+            torch.inference_mode(),
+            torch.autocast(place, dtype, enabled=dtype is not None),
+            tf32_is(allowed=precision == "tf32"),
+        ):
             encoded = network.encode_text(tokens[rows].to(place), normalize=True)
         vectors[rows] = nn.functional.normalize(encoded.float(), dim=1).cpu().numpy()
     return vectors

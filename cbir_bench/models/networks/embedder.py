@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import torch
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 Batch: TypeAlias = "Squares | tuple[Squares, ...]"
 """What ``prepare`` gives: the images at one size, or at each of several."""
 
-_DTYPES: Final = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES: Final = {
+    "float32": None,
+    "tf32": None,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_GPU_ONLY: Final = ("tf32", "float16")
 _BEHIND: Final = 1
 """How many batches a GPU may be computing while the vectors of an earlier one are handed out."""
 
@@ -38,7 +45,9 @@ class NetworkEmbedder:
         sizes: how images are prepared; the vectors of several sizes are added up, each of length 1, and
             scaled to length 1 again (Radenovic, Tolias and Chum, TPAMI 2019, section 5.2).
         flip: whether the vectors of the mirrored images are added, too.
-        precision: what the network computes in: "float32", "bfloat16" or "float16".
+        precision: what the network computes in: "float32", "bfloat16", "float16", or "tf32": float32 whose
+            products keep 10 bits of mantissa, which torch's convolutions do on a GPU unless they are told not
+            to.
 
     Raises:
         SettingError: if the device does not compute in that precision.
@@ -52,16 +61,16 @@ class NetworkEmbedder:
         flip: bool = False,
         precision: str = "float32",
     ) -> None:
-        if precision == "float16" and network.device == "cpu":
+        if precision in _GPU_ONLY and network.device == "cpu":
             raise SettingError(
-                'precision = "float16" needs a CUDA device. Set it to "float32" or "bfloat16".'
+                f'precision = "{precision}" needs a CUDA device. Set it to "float32" or "bfloat16".'
             )
         self.network = network.to(device=network.device, memory_format=torch.channels_last).eval()
         self._ready = folded(self.network, sizes[0].size)
         self.dim = network.dim
         self.prepare = sizes[0] if len(sizes) == 1 else Pyramid(sizes)
         self._flip = flip
-        self._dtype = _DTYPES[precision]
+        self._dtype, self._tf32 = _DTYPES[precision], precision == "tf32"
 
     def embed(self, batches: Iterable[Batch]) -> Iterator[Matrix]:
         """Yield the vectors of each batch of prepared images.
@@ -85,8 +94,7 @@ class NetworkEmbedder:
         with (
             torch.inference_mode(),
             torch.autocast(device, dtype, enabled=dtype is not None),
-            # Convolutions in TF32 have 10 bits of mantissa, which "float32" does not say.
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            tf32_is(allowed=self._tf32),
         ):
             versions = [self._ready(one) for pixels in sizes for one in self._versions(pixels)]
             vectors = versions[0] if len(versions) == 1 else unit(torch.stack(versions).sum(dim=0))
@@ -99,6 +107,18 @@ class NetworkEmbedder:
         yield images
         if self._flip:
             yield images.flip(3)
+
+
+@contextmanager
+def tf32_is(*, allowed: bool) -> Iterator[None]:
+    """Let convolutions and matrix products of a GPU round float32 to 10 bits of mantissa, or not."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=allowed):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class _Computing(NamedTuple):

@@ -200,19 +200,31 @@ def test_the_next_batch_is_begun_before_vectors_of_the_last_one_are_fetched(monk
 
 def test_float32_is_not_tf32() -> None:
     """A GPU's convolutions would otherwise keep 10 bits of mantissa of what is called float32."""
-    embedder = TimmModel(image_size=32).embedder(CONTEXT, Learned())
+    embedder = TimmModel(image_size=32, device="cpu").embedder(CONTEXT, Learned())
     seen = []
     embedder._ready.register_forward_pre_hook(
-        lambda *_: seen.append(torch.backends.cudnn.allow_tf32)
+        lambda *_: seen.append(
+            (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision())
+        )
     )
 
     list(embedder.embed([embedder.prepare([noise(32, 32)])]))
+    embedder._tf32 = True
+    list(embedder.embed([embedder.prepare([noise(32, 32)])]))
 
-    assert seen == [False]
+    assert seen == [(False, "highest"), (True, "high")]
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16"])
+def test_what_only_a_gpu_computes_is_refused_on_a_cpu(precision) -> None:
+    """It would be float32 under another name, and another key."""
+    with pytest.raises(SettingError, match=f'precision = "{precision}" needs a CUDA device'):
+        TimmModel(image_size=32, device="cpu", precision=precision).embedder(CONTEXT, Learned())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="has no GPU")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
 def test_a_gpu_gives_the_vectors_of_the_cpu(precision) -> None:
     """Another device is another speed, not another model."""
     exact = embed(device="cpu")

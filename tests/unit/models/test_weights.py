@@ -57,7 +57,7 @@ def test_a_backbones_file_gives_the_vectors_of_its_weights(context, tmp_path) ->
 
 def test_positions_of_another_size_are_resized(context, tmp_path) -> None:
     """Transformers are published for one size and used at others."""
-    options = {"backbone": "test_vit", "image_size": 64}
+    options = {"backbone": "test_vit", "image_size": 64, "device": "cpu"}
     published = tensors(context, backbone="test_vit", image_size=160)
     save_file(published, tmp_path / "a.safetensors")
     wanted = TimmModel(**options, weights="a.safetensors")

@@ -115,6 +115,7 @@ def test_a_real_network_goes_on_to_the_bit_with_two_threads(head, tmp_path, make
         head=head,
         embedding_dim=12,
         image_size=64,
+        device="cpu",  # a GPU adds up in any order
         output_stride=8,
     )
     context = DataContext(folders=(), cache=tmp_path)

@@ -102,7 +102,12 @@ def test_a_trained_model_embeds_as_it_did_when_training_ended(tmp_path, make_dat
     """Batch statistics, head and exponent all travel through the checkpoint."""
     context = DataContext(folders=(), cache=tmp_path)
     model = TimmModel(
-        backbone="test_efficientnet", weights="train", pooling="gem", embedding_dim=8, image_size=32
+        backbone="test_efficientnet",
+        weights="train",
+        pooling="gem",
+        embedding_dim=8,
+        image_size=32,
+        device="cpu",
     )
     network = model.network(context)
     data = make_data(*[4] * 4)
