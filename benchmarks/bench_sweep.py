@@ -2,13 +2,13 @@
 
     python benchmarks/bench_sweep.py [--n 100000] [--repeat] [--keep FOLDER]
 
-Clustered vectors are embeddings that a user brings; the 40 operating points of the suite ann.toml are
-measured over them as ``cbir-bench run`` does it. Printed is the time inside the libraries (builds, searches
-of all queries, all passes) as a share of everything after the vectors were there: starting workers, loading
-saved indexes, scoring and writing records are the rest (at least 0.85 inside). With ``--repeat`` a second run
-of the same suite follows, and for each library: how many trials have the same quality to the last bit (all
-but those that do not repeat themselves), and how many have a median latency within 5 % on the CPU's clock
-(at least 95 %) and on the wall's.
+Clustered vectors are embeddings that a user brings; the 40 operating points of the five libraries in the
+suite ann.toml are measured over them as ``cbir-bench run`` does it. Printed is the time inside the libraries
+(builds, searches of all queries, all passes) as a share of everything after the vectors were there: starting
+workers, loading saved indexes, scoring and writing records are the rest (at least 0.85 inside). With
+``--repeat`` a second run of the same suite follows, and for each library: how many trials have the same
+quality to the last bit (all but those that do not repeat themselves), and how many have a median latency
+within 5 % on the CPU's clock (at least 95 %) and on the wall's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def write(folder, n):
     roles = np.array(["base"] * n + ["query"] * N_QUERIES)
     np.savez(folder / "vectors.npz", ids=ids, label=labels, role=roles, vectors=vectors)
     ann = Path(__file__).with_name("ann.toml").read_text(encoding="utf-8")
-    (folder / "sweep.toml").write_text(HEAD + ann[ann.index("[[index]]") :], encoding="utf-8")
+    indexes = ann[ann.index("[[index]]") : ann.index("# Extras")]
+    (folder / "sweep.toml").write_text(
+        HEAD + indexes + ann[ann.index("[search]") :], encoding="utf-8"
+    )
 
 
 def run(folder, name):

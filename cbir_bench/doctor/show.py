@@ -69,7 +69,7 @@ def _libraries(packages: Iterable[Package]) -> Iterator[str]:
     for one in packages:
         if one.modules:
             state = one.problem or f"{one.origin}{_simd(one)}"
-            yield _row(one.name, f"{one.version or '':<10}{state}")
+            yield _row(one.name, f"{one.version or '':<9} {state}")
 
 
 def _others(packages: Iterable[Package]) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _verdict(found: Checkup) -> str:
 def _state(package: Package) -> str:
     if package.problem:
         return f"{package.problem}; {package.command}"
-    return f"{package.version:<10}{package.origin}, extra {package.extra!r}"
+    return f"{package.version:<9} {package.origin}, extra {package.extra!r}"
 
 
 def _row(name: str, text: str, width: int = _NAME) -> str:

@@ -134,7 +134,7 @@ class SvsIndex:
         handle.num_threads = n_threads
 
     def prepare(self, queries: Matrix) -> Sequence[Any]:
-        """Return ``(dim,)`` rows, which cost a quarter less to pass than ``(1, dim)`` views."""
+        """Return ``(dim,)`` rows, which are no dearer to pass than ``(1, dim)`` views."""
         return list(queries)
 
     def single(self, handle: Any, k: int) -> Callable[[Any], Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from types import UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
     Final,
     Literal,
+    Union,
     get_args,
     get_origin,
 )
@@ -103,6 +105,12 @@ def _type_text(hint: Any) -> str:
         return _type_text(get_args(hint)[0])
     if get_origin(hint) is Literal:
         return " | ".join(repr(choice) for choice in get_args(hint))
+    if get_origin(hint) in {UnionType, Union}:
+        return " | ".join(_type_text(one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"list of {_type_text(get_args(hint)[0])}"
+    if hint is type(None):
+        return "None"
     return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
 
 

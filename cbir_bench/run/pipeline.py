@@ -41,6 +41,18 @@ class Inputs:
     queries: Matrix
     self_ids: Ids | None
 
+    def __post_init__(self) -> None:
+        """Check what several libraries do not: they read beyond the end of a query that is too short.
+
+        Raises:
+            InvalidArrayError: if queries and base have different numbers of dimensions.
+        """
+        if self.queries.shape[1:] != self.base.shape[1:]:
+            raise InvalidArrayError(
+                f"Queries have shape {self.queries.shape} and the base has {self.base.shape}. "
+                "Embed both with one model."
+            )
+
     def depth(self, k: int) -> int:
         """Return how many results to ask for: one more where the query may be among them."""
         return k if self.self_ids is None else k + 1
