@@ -15,8 +15,8 @@ SCHEMA_VERSION: Final = 2
 Status: TypeAlias = Literal[
     "ok", "skipped", "refused", "timeout", "out_of_memory", "crashed", "failed"
 ]
-"""skipped: a cheaper setting made it pointless, or its library is not installed; refused: a setting cannot
-work; crashed: the process died; failed: it raised or answered nonsense."""
+"""skipped: a cheaper setting made it pointless, its library is not installed or does not search that space;
+refused: a setting cannot work; crashed: the process died; failed: it raised or answered nonsense."""
 PERCENTILES: Final = {
     "p50_us": 50.0,
     "p90_us": 90.0,

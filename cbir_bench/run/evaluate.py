@@ -112,6 +112,8 @@ class Part:
         try:
             quantizer.check(n=len(self.base), dim=self.base.shape[1])
             self.decoded = self._decode(quantizer, str(first.quantizer))
+            # Refuses lengths whose products no library can add up.
+            Similarities(queries=self.queries, base=self.decoded, space=self._space)
         except Exception as error:  # noqa: BLE001  it may be somebody else's; others go on
             self.problem = Ended(*verdict(error), log_tail="")
             self.decoded = self.base

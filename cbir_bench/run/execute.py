@@ -21,6 +21,7 @@ from cbir_bench.core.errors import (
     StorageError,
 )
 from cbir_bench.core.record import BuildCost
+from cbir_bench.core.registry import INDEXES
 from cbir_bench.measure.alone import alone_on_this_machine
 from cbir_bench.measure.environment import environment
 from cbir_bench.measure.settings import MeasureSettings
@@ -32,7 +33,7 @@ from cbir_bench.run.making import Maker, text_model
 from cbir_bench.run.measuring import verdict
 from cbir_bench.run.model_files import write_model_files
 from cbir_bench.run.notes import data_notes
-from cbir_bench.run.plan import make_plan
+from cbir_bench.run.plan import lacks_space, make_plan
 from cbir_bench.run.process import run_job
 from cbir_bench.run.pruning import Pruner
 
@@ -320,7 +321,7 @@ class _Sweep:
         """Return a build without the trials that what was measured before has made pointless."""
         left = []
         for trial in build.trials:
-            reason = self._pruners[build.key].reason(trial)
+            reason = _lacks_space(trial) or self._pruners[build.key].reason(trial)
             if reason is None:
                 left.append(trial)
             else:
@@ -425,7 +426,11 @@ class _Measuring:
 
     def _note(self, trial: Trial, event: dict[str, Any]) -> list[str]:
         """Score a trial's answers; return the trials that they have made pointless."""
-        searched = self._searched[trial.id] = self._part.searched(trial, event)
+        try:
+            searched = self._searched[trial.id] = self._part.searched(trial, event)
+        except CbirBenchError as error:
+            self._fail(trial.id, Ended(*verdict(error), log_tail=""))
+            return [trial.id]
         self._pruner.note(trial, first_knn_recall(searched.evaluation.values), searched.probe_us)
         skipped = []
         for other in self.missing():
@@ -440,6 +445,12 @@ class _Measuring:
         self._searched.pop(trial_id, None)
         trial = self._trials[trial_id]
         self._sweep.keep(self._part.failure(trial, ended, self._build, self.environment))
+
+
+def _lacks_space(trial: Trial) -> str | None:
+    """Return why an index cannot search a trial's space, if it cannot."""
+    spaces = INDEXES.get(trial.index.use).SPACES
+    return None if trial.space in spaces else lacks_space(trial.index.use, trial.space, spaces)
 
 
 def _job(build: Build, part: Part) -> Job:

@@ -183,7 +183,7 @@ class Measurer:
                 self._fail(trial, error)
             else:
                 left_out |= self.parent.wait()
-        return searched
+        return [one for one in searched if one.trial.trial_id not in left_out]
 
     def _search_one(self, trial: JobTrial, handle: Any) -> Searched:
         index, reranker = _index(trial.index), _reranker(trial.reranker)

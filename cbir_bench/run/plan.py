@@ -19,7 +19,7 @@ from cbir_bench.run.near_duplicates import with_groups
 from cbir_bench.run.pruning import by_effort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from cbir_bench.core.dataset import Dataset
     from cbir_bench.core.ground_truth import GroundTruth
@@ -190,6 +190,10 @@ def check_settings(suite: Suite, sizes: Sequence[Size]) -> None:
         quantizer = create(QUANTIZERS, setting.use, setting.values)
         check_quantizer = partial(quantizer.check, n=size.n_base, dim=None)
         _collect(problems, f"{setting} on {size.where}", check_quantizer)
+    for index in suite.indexes:
+        spaces = INDEXES.get(index.use).SPACES
+        if not spaces & set(suite.spaces):
+            problems[f"{index}: {lacks_space(index.use, suite.spaces[0], spaces)}"] = None
     for size, k, space in product(sizes, suite.ks, suite.spaces):
         most = None if size.n_base is None else size.n_base - size.leave_one_out
         if most is not None and k > most:
@@ -202,6 +206,8 @@ def check_settings(suite: Suite, sizes: Sequence[Size]) -> None:
             _collect(problems, str(setting), partial(reranker.check, k=k, space=space))
             depths.setdefault(reranker.depth(k) + size.leave_one_out, str(setting))
         for index, (asked, why) in product(suite.indexes, depths.items()):
+            if space not in INDEXES.get(index.use).SPACES:
+                continue  # its trials are refused; it may search by another space of the suite
             check = create(INDEXES, index.use, index.values).check
             before = "" if asked == k + size.leave_one_out else f" before {why}"
             _collect(
@@ -214,6 +220,14 @@ def check_settings(suite: Suite, sizes: Sequence[Size]) -> None:
         more = len(problems) - len(shown)
         tail = f"\n  and {more} more" if more else ""
         raise SettingError("The suite cannot run as it is:\n  " + "\n  ".join(shown) + tail)
+
+
+def lacks_space(use: str, space: str, spaces: Collection[str]) -> str:
+    """Return the sentence for an index that does not search by a space."""
+    return (
+        f"{use} does not search by {space}. Set [search] space to {' or '.join(sorted(spaces))}, or choose "
+        "another index."
+    )
 
 
 def _sizes(opened: Iterable[Opened]) -> list[Size]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
+import numpy as np
 import pytest
 from e2e.test_plugins import PLUGIN, install, run_with
 from e2e.tiny import SUITE, cbir_bench
@@ -187,6 +188,111 @@ def test_wrong_ways_to_measure_are_refused(place, line, words):
     assert actual.returncode == 2
     assert words in actual.stderr
     assert "Traceback" not in actual.stderr
+
+
+VECTORS = """
+name = "tiny"
+metrics = ["hit_rate@1", "knn_recall@5"]
+[[dataset]]
+use = "vectors"
+file = "v.npz"
+[[model]]
+use = "given_vectors"
+file = "v.npz"
+[[protocol]]
+use = "query-set"
+[[index]]
+use = "exact"
+[[index]]
+use = "faiss"
+factory = ["IVF4,Flat", "HNSW8", "PQ4np"]
+[[index]]
+use = "hnswlib"
+[[index]]
+use = "annoy"
+[[index]]
+use = "nmslib"
+[[index]]
+use = "scann"
+leaves = 8
+leaves_to_search = 8
+reorder = 60
+[[index]]
+use = "faiss-binary"
+[search]
+k = 10
+space = ["cosine", "l2", "ip"]
+[measure]
+n_latency_queries = 5
+n_passes = 1
+check_saved = false
+"""
+
+
+def save_vectors(place, vectors):
+    n = len(vectors)
+    np.savez(
+        place / "v.npz",
+        ids=np.array([f"item{i}" for i in range(n)]),
+        label=np.array([f"class{i % 20}" for i in range(n)]),
+        vectors=vectors.astype(np.float32),
+    )
+    (place / "tiny.toml").write_text(VECTORS)
+
+
+@pytest.mark.parametrize("kind", ["constant", "duplicates"])
+def test_vectors_that_cannot_be_told_apart_are_measured(place, kind):
+    """Every library answers; all items are as near as each other, so nothing is missed."""
+    drawn = np.random.default_rng(0).standard_normal((20, 8))
+    save_vectors(place, np.ones((400, 8)) if kind == "constant" else drawn[np.arange(400) % 20])
+
+    actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
+
+    assert actual.returncode == 0, actual.stderr
+    assert "25 trials measured" in actual.stdout
+    assert "2 trials left out" in actual.stdout
+    assert "faiss-binary does not search by" in actual.stdout
+    recalls = [
+        r["metrics"]["knn_recall@5"]["mean"]
+        for r in records(place)
+        if r["status"] == "ok" and r["trial"]["index"]["use"] == "exact"
+    ]
+    assert recalls == [1.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "only zeros")]
+)
+def test_vectors_that_cannot_be_searched_stop_the_run_with_their_ids(place, value, words):
+    """Libraries would take them without a word, or crash."""
+    vectors = np.random.default_rng(0).standard_normal((400, 8))
+    vectors[7] = value
+    save_vectors(place, vectors)
+
+    actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
+
+    assert actual.returncode == 2
+    assert words in actual.stderr
+    assert "'item7'" in actual.stderr
+    assert "Traceback" not in actual.stderr
+
+
+def test_vectors_too_long_for_products_fail_where_their_length_counts(place):
+    """Cosine does not mind; elsewhere no library can add them up, which is a reason and no crash."""
+    save_vectors(place, 1e30 * np.random.default_rng(0).standard_normal((400, 8)))
+
+    actual = cbir_bench(place, "run", "tiny.toml", "--no-report")
+
+    assert actual.returncode == 0, actual.stderr
+    status = {(r["trial"]["space"], r["status"]) for r in records(place)}
+    assert status == {
+        ("cosine", "ok"),
+        ("l2", "failed"),
+        ("l2", "skipped"),
+        ("ip", "failed"),
+        ("ip", "skipped"),
+    }
+    assert "overflow float32 products" in actual.stdout
 
 
 def test_the_second_run_waits_for_the_first(place):
