@@ -191,7 +191,10 @@ class Sample:
 
 
 def k_means(vectors: Matrix, n_words: int, n_iterations: int, seed: int) -> Matrix:
-    """Return ``(n_words, dim)`` centroids: Lloyd's iterations from random vectors, by faiss."""
+    """Return ``(n_words, dim)`` centroids: Lloyd's iterations from random vectors, by faiss.
+
+    By one thread: on some processors several add up products in another order, and the centroids differ.
+    """
     found = faiss.Kmeans(
         vectors.shape[1],
         n_words,
@@ -200,7 +203,12 @@ def k_means(vectors: Matrix, n_words: int, n_iterations: int, seed: int) -> Matr
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),  # faiss samples no further
     )
-    found.train(vectors)
+    n_threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        found.train(vectors)
+    finally:
+        faiss.omp_set_num_threads(n_threads)
     return np.asarray(found.centroids, np.float32)
 
 
