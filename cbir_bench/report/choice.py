@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cbir_bench.core.errors import SettingError, UnknownNameError
 from cbir_bench.report.pareto import frontier
+from cbir_bench.report.replicates import one_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,9 @@ class Section:
     Attributes:
         dataset, protocol: labels.
         points: the rows of the run's table that were measured, with the columns ``pareto`` (no point
-            of the section is better) and ``pareto_model`` (no point of the same model is better).
+            of the section is better) and ``pareto_model`` (no point of the same model is better). Of
+            trials that differ in ``replicate`` alone only the one in the middle.
+        replicates: all rows that were measured.
         metric: the main metric; empty where no metric has a value.
         recall: the ``knn_recall`` metric shown beside it; empty where there is none.
         metrics: all metrics of the run.
@@ -39,6 +42,7 @@ class Section:
     dataset: str
     protocol: str
     points: pd.DataFrame
+    replicates: pd.DataFrame
     metric: str
     recall: str
     metrics: tuple[str, ...]
@@ -93,7 +97,8 @@ def sections(points: pd.DataFrame, metrics: tuple[str, ...], metric: str) -> lis
         Section(
             dataset=str(dataset),
             protocol=str(protocol),
-            points=_ranked(group, metric),
+            points=_ranked(one_of_each(group, metric), metric),
+            replicates=group,
             metric=metric,
             recall=recall,
             metrics=metrics,

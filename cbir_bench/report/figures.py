@@ -6,6 +6,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cbir_bench.report.choice import EXACT, PLAIN
+from cbir_bench.report.load_figure import TITLE as LOAD_TITLE
+from cbir_bench.report.load_figure import make_load_figure
 from cbir_bench.report.markdown import slug
 from cbir_bench.report.models_figure import comparable_models, make_models_figure
 from cbir_bench.report.panels import Panel, draw_panel
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 MODELS: Final = "models"
 """The name of the figure that compares models."""
+LOAD: Final = "load"
+"""The name of the figure of several clients."""
 MOST_MODELS: Final = 4
 """Rows of a figure; the models with the best quality are drawn."""
 MOST_SECTIONS: Final = 10
@@ -51,7 +55,7 @@ class Drawn(NamedTuple):
     """A figure in its two formats.
 
     Attributes:
-        about: "models", or the name of a question about operating points.
+        about: "models", "load", or the name of a question about operating points.
         caption: in words.
         svg, png: its files.
     """
@@ -87,6 +91,10 @@ def draw_figures(sections: Sequence[Section], out_folder: Path) -> dict[str, lis
                 words = f"{section.title}: {OF_QUANTIZERS.title}"
                 figure = make_figure(by_family(section), OF_QUANTIZERS)
                 figures.append(_save(figure, folder / name, OF_QUANTIZERS.name, words))
+            under_load = make_load_figure(section)
+            if under_load is not None:
+                words = f"{section.title}: {LOAD_TITLE}"
+                figures.append(_save(under_load, folder / name, LOAD, words))
     return drawn
 
 

@@ -59,6 +59,13 @@ def rate(per_second: float) -> str:
     return significant(per_second) if math.isfinite(per_second) else MISSING
 
 
+def ratio(value: float) -> str:
+    """Return a quotient with two decimals, three digits from 10 on."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:.2f}" if value < 10 else significant(value)
+
+
 def count(n: float) -> str:
     """Return a whole number."""
     return f"{n:,.0f}" if math.isfinite(n) else MISSING
@@ -80,6 +87,19 @@ def with_interval(mean: float, low: float, high: float) -> str:
     if not math.isfinite(low) or not math.isfinite(high):
         return fraction(mean)
     return f"{fraction(mean)} [{fraction(low)}, {fraction(high)}]"
+
+
+def with_bounds(us: float, low: float, high: float) -> str:
+    """Return a time in microseconds and its interval: ``72.3 µs [70.9 µs, 1.02 ms]``.
+
+    A unit that all share is written once; an end that is not known is a dash.
+    """
+    text = microseconds(us)
+    if not math.isfinite(low) and not math.isfinite(high):
+        return text
+    unit = text.rpartition(" ")[2]
+    ends = ", ".join(microseconds(end).removesuffix(f" {unit}") for end in (low, high))
+    return f"{text} [{ends}]"
 
 
 def thousands(n: float) -> str:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from cbir_bench.report import quantities, tables
+from cbir_bench.report.builds import NOTE as BUILDS_NOTE
+from cbir_bench.report.builds import builds_table
 from cbir_bench.report.choice import HARNESS
+from cbir_bench.report.load import MOST_MODELS, batches_tables, load_tables
 from cbir_bench.report.markdown import code, escape
 from cbir_bench.report.numbers import count, microseconds
-from cbir_bench.report.problems import environment_table, failures_table, warnings_table
+from cbir_bench.report.problems import (
+    environment_table,
+    failures,
+    failures_table,
+    skipped,
+    skipped_table,
+    warnings_table,
+)
+from cbir_bench.report.replicates import replicates_table
 from cbir_bench.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -19,8 +30,30 @@ if TYPE_CHECKING:
 
     from cbir_bench.report.choice import Section
 
+About: TypeAlias = Literal["models", "quantizers", "points", "load"]
 MOST_ROWS: Final = 40
 """A longer table of operating points shows only the Pareto-optimal ones on the main page."""
+
+
+_BRACKETS: Final = (
+    "Brackets behind a metric hold the 95 % bootstrap interval of the mean over queries; behind p50 the 95 % "
+    "interval from the order of the values."
+)
+_CHOSEN: Final = (
+    "The points are Pareto-optimal for their model, and of libraries that have none the fastest within 1 % "
+    "of the best quality; slowest first, under the same letter in both."
+)
+_LOAD: Final = (
+    "Several clients at once, each with one query after the other: queries per second of all together and, "
+    "in brackets, the p99 that they saw over all samples. All points and percentiles are in load.csv."
+)
+_BATCHES: Final = (
+    "Batches: queries per second with so many in one call; all points are in batches.csv."
+)
+_REPLICATES: Final = (
+    "Builds that differ from time to time: least and largest value over the builds. Everywhere else such a "
+    "point has the numbers of the build in the middle by quality; operating_points.csv has a row per build."
+)
 
 
 class Training(NamedTuple):
@@ -42,14 +75,12 @@ class Picture(NamedTuple):
     Attributes:
         caption: in words.
         path: relative.
-        of_models: whether it compares models.
-        of_quantizers: whether it compares quantisers; others show operating points.
+        about: what it compares.
     """
 
     caption: str
     path: str
-    of_models: bool
-    of_quantizers: bool = False
+    about: About
 
 
 def main_page(
@@ -95,11 +126,11 @@ def main_page(
 
 def counts_in_words(points: pd.DataFrame, n_planned: int, n_left_over: int, metric: str) -> str:
     """Say how much of the plan was measured, and what quality means in this report."""
-    failed = int((points["status"] != "ok").sum())
-    measured, missing = len(points) - failed, n_planned - len(points)
-    text = (
-        f"{count(n_planned)} trials: {count(measured)} measured, {count(failed)} failed or refused"
-    )
+    measured, missing = int((points["status"] == "ok").sum()), n_planned - len(points)
+    text = f"{count(n_planned)} trials: {count(measured)} measured"
+    if len(skipped(points)):
+        text += f", {count(len(skipped(points)))} left out"
+    text += f", {count(len(failures(points)))} failed or refused"
     text += f", {count(missing)} not run yet." if missing else "."
     if missing:
         text += " Run the suite again to go on where it stopped."
@@ -113,11 +144,11 @@ def counts_in_words(points: pd.DataFrame, n_planned: int, n_left_over: int, metr
 
 def points_page(name: str, sections: Sequence[Section]) -> str:
     """Return every measured operating point as Markdown, a table per section and model."""
-    parts = [f"# {escape(name)}: all operating points", _marks()]
+    parts = [f"# {escape(name)}: all operating points", _marks(), _BRACKETS]
     for section in sections:
         for model, points in section.points.groupby("model", sort=False):
             parts.append(f"## {escape(section.title)}, {escape(model)}")
-            parts.append(tables.points_table(section, points, with_model=False))
+            parts.append(tables.points_table(section, points, with_model=False, bounds=True))
     return "\n\n".join(parts) + "\n"
 
 
@@ -138,11 +169,32 @@ def how_to_read(sections: Sequence[Section]) -> str:
     described = [*(quantities.metric(name) for name in names), *of_models, *shown]
     lines = [f"- {escape(q.header)}: {escape(q.meaning)}; {q.better} is better." for q in described]
     lines.append(
-        "- Brackets hold the 95 % bootstrap interval of the mean over queries. Times have the unit "
-        "that is written; KiB, MiB and GiB are powers of 1,024 bytes."
+        f"- {_BRACKETS} That of p50 is in operating_points.md; p90, p95 and p99.9, their intervals, the 99th "
+        "percentile of all samples and CPU times are in operating_points.csv."
+    )
+    lines.append(
+        "- Times have the unit that is written; KiB, MiB and GiB are powers of 1,024 bytes."
     )
     lines.append(f"- {_marks()}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"- {note}" for note in _notes(sections))])
+
+
+def _notes(sections: Sequence[Section]) -> list[str]:
+    """Return how to read those tables that the sections have."""
+    loads, batches = (
+        any(section.competing[column].map(len).any() for section in sections)
+        for column in ("loads", "batches")
+    )
+    several = any(section.replicates["replicate"].any() for section in sections)
+    built = any((section.competing["build_key"] != "").any() for section in sections)
+    known = (
+        (loads, _LOAD),
+        (batches, _BATCHES),
+        (loads or batches, _CHOSEN),
+        (several, _REPLICATES),
+        (built, BUILDS_NOTE),
+    )
+    return [note for wanted, note in known if wanted]
 
 
 def _marks() -> str:
@@ -155,8 +207,10 @@ def _marks() -> str:
 
 def _problems(points: pd.DataFrame) -> list[str]:
     parts = []
-    if (points["status"] != "ok").any():
+    if len(failures(points)):
         parts += ["## What failed and why", failures_table(points)]
+    if len(skipped(points)):
+        parts += ["## What was left out and why", skipped_table(points)]
     warnings = warnings_table(points)
     if warnings:
         parts += ["## Warnings", warnings]
@@ -167,16 +221,46 @@ def _section(section: Section, figures: Sequence[Picture] | None, quantizers: st
     parts = [f"## {escape(section.title)}", tables.left_out(section)]
     if len(tables.exact_points(section)):
         parts += ["### Models under exact search", tables.models_table(section)]
-        parts += [_image(one) for one in figures or () if one.of_models]
+        parts += _images(figures, "models")
     if quantizers:
-        parts += ["### Quantisers under exact search", quantizers]
-        parts += [_image(one) for one in figures or () if one.of_quantizers]
+        parts += ["### Quantisers under exact search", quantizers, *_images(figures, "quantizers")]
     if len(section.competing) and figures is None:
         parts.append("No figures: too many data sets and protocols were drawn before this one.")
-    of_points = [one for one in figures or () if not (one.of_models or one.of_quantizers)]
-    parts += ["### Operating points", *(_image(one) for one in of_points)]
-    parts += [_points(section), *_harness(section)]
+    parts += ["### Operating points", *_images(figures, "points"), _points(section)]
+    parts += _harness(section)
+    return [*parts, *_under_load(section, figures), *_builds(section)]
+
+
+def _under_load(section: Section, figures: Sequence[Picture] | None) -> list[str]:
+    """Return how the best points do with several clients, and with batches of several sizes."""
+    parts = []
+    loads, batches = load_tables(section), batches_tables(section)
+    hidden = len(section.competing["model"].unique()) - MOST_MODELS
+    lower = (
+        f" Models in the CSV file only, since their quality is lower: {hidden}."
+        if hidden > 0
+        else ""
+    )
+    if loads:
+        parts += ["### Several clients at once", *_images(figures, "load"), loads, *lower]
+    if batches:
+        parts += ["### Batches", batches, *lower]
     return parts
+
+
+def _builds(section: Section) -> list[str]:
+    """Return what builds cost, and how far those of one index lie apart."""
+    parts = []
+    differing, builds = replicates_table(section), builds_table(section)
+    if differing:
+        parts += ["### Builds that differ from time to time", differing]
+    if builds:
+        parts += ["### Builds", builds]
+    return parts
+
+
+def _images(figures: Sequence[Picture] | None, about: str) -> list[str]:
+    return [_image(one) for one in figures or () if one.about == about]
 
 
 def _image(picture: Picture) -> str:

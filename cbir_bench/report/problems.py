@@ -32,15 +32,23 @@ _MEANING: Final = {
     "crashed": "the process died",
     "failed": "the library raised an error or answered nonsense",
 }
+LEFT_OUT: Final = "skipped"
+"""The status of trials that are neither results nor failures."""
+
+
+def failures(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of trials that should have had a result and have none."""
+    return points[~points["status"].isin(["ok", LEFT_OUT])]
+
+
+def skipped(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of trials that were left out, for example since a library is not installed."""
+    return points[points["status"] == LEFT_OUT]
 
 
 def failures_table(points: pd.DataFrame) -> str:
     """Return the failures as Markdown, those with the same reason (numbers aside) in one row."""
-    failed = points[points["status"] != "ok"]
-    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for point in failed.to_dict("records"):
-        groups[point["status"], _NUMBER.sub("0", point["reason"])].append(point)
-    ordered = sorted(groups.values(), key=lambda group: -len(group))
+    ordered = _grouped(failures(points))
     rows = [
         (
             numbers.count(len(group)),
@@ -52,14 +60,31 @@ def failures_table(points: pd.DataFrame) -> str:
         for group in ordered[:MOST_GROUPS]
     ]
     text = table(["trials", "what happened", "index", "reason", "for example"], rows, right=[0])
-    hidden = len(ordered) - len(rows)
-    return f"{text}\n\n{hidden} more reasons are in failures.csv." if hidden > 0 else text
+    return text + _more(ordered, "failures.csv")
+
+
+def skipped_table(points: pd.DataFrame) -> str:
+    """Return why trials were left out as Markdown, the same reason (numbers aside) in one row."""
+    ordered = _grouped(skipped(points))
+    rows = [
+        (numbers.count(len(group)), _shared(group, "index"), escape(group[0]["reason"]))
+        for group in ordered[:MOST_GROUPS]
+    ]
+    return table(["trials", "index", "reason"], rows, right=[0]) + _more(ordered, "skipped.csv")
 
 
 def warnings_table(points: pd.DataFrame) -> str:
-    """Return the warnings as Markdown, the most frequent first; empty if there are none."""
-    counts = Counter(warning for warnings in points["warnings"] for warning in warnings)
-    rows = [(numbers.count(n), escape(warning)) for warning, n in counts.most_common(MOST_GROUPS)]
+    """Return the warnings as Markdown, the most frequent first; empty if there are none.
+
+    Warnings that differ in numbers alone are one row, with the numbers of the first.
+    """
+    said: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for warnings in points["warnings"]:
+        alike = {_NUMBER.sub("0", warning): warning for warning in warnings}
+        counts.update(alike.keys())
+        said = alike | said
+    rows = [(numbers.count(n), escape(said[key])) for key, n in counts.most_common(MOST_GROUPS)]
     return table(["trials", "warning"], rows, right=[0]) if rows else ""
 
 
@@ -72,6 +97,19 @@ def environment_table(points: pd.DataFrame) -> str:
             values[name.removesuffix("_bytes")].append(numbers.size(value) if is_size else value)
     rows = [(escape(name), _varied(values[name])) for name in sorted(values)]
     return table(["", "value"], rows) if rows else "Nothing was recorded."
+
+
+def _grouped(points: pd.DataFrame) -> list[list[Any]]:
+    """Return points that share status and reason, numbers aside; the largest group first."""
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for point in points.to_dict("records"):
+        groups[point["status"], _NUMBER.sub("0", point["reason"])].append(point)
+    return sorted(groups.values(), key=lambda group: -len(group))
+
+
+def _more(groups: list[list[Any]], file: str) -> str:
+    hidden = len(groups) - MOST_GROUPS
+    return f"\n\n{hidden} more reasons are in {file}." if hidden > 0 else ""
 
 
 def _shared(group: list[Any], column: str) -> str:
@@ -101,6 +139,6 @@ def _varied(values: list[Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         return ", ".join(map(str, value))
-    return numbers.MISSING if value is None else str(value)
+    return numbers.MISSING if value is None or value == [] else str(value)

@@ -24,7 +24,8 @@ class Quantity:
         meaning: its definition, for the reader.
         better: which direction is better; "neither" for what only identifies a row.
         write: from a value to Markdown.
-        interval: whether the 95 % interval is written too.
+        interval: whether the 95 % interval of a mean is written too.
+        bounds: whether the 95 % interval of a percentile is.
         negligible: a column in which nothing is above this is left out of tables.
     """
 
@@ -34,13 +35,16 @@ class Quantity:
     better: Literal["higher", "lower", "neither"] = "lower"
     write: Callable[[Any], str] = escape
     interval: bool = False
+    bounds: bool = False
     negligible: float = 0.0
 
     def cells(self, points: pd.DataFrame) -> list[str]:
         """Return the cell of each row."""
+        names = [self.column, f"{self.column}.low", f"{self.column}.high"]
         if self.interval:
-            names = [self.column, f"{self.column}.low", f"{self.column}.high"]
             return [numbers.with_interval(*row) for row in points[names].itertuples(index=False)]
+        if self.bounds:
+            return [numbers.with_bounds(*row) for row in points[names].itertuples(index=False)]
         return [self.write(value) for value in points[self.column]]
 
 
@@ -109,7 +113,7 @@ COSTS: Final = (
         header="batch queries/s",
         write=numbers.rate,
         better="higher",
-        meaning="queries per second when all are asked in one call",
+        meaning="queries per second when many are asked in one call, in the largest batches measured",
     ),
     Quantity(
         column="build_seconds",
@@ -130,7 +134,7 @@ COSTS: Final = (
         column="peak_build_bytes",
         header="build peak",
         write=numbers.size,
-        meaning="most memory in use during the build, above what was in use before",
+        meaning="most memory in use during the build, above what was in use before, by the kernel",
     ),
     Quantity(
         column="prepare_seconds",
@@ -167,6 +171,14 @@ def metric(name: str, *, interval: bool = True) -> Quantity:
         interval=interval,
         meaning=_MEANINGS.get(name.split("@", maxsplit=1)[0], "as its own documentation says"),
     )
+
+
+def telling_apart(points: pd.DataFrame, axes: Iterable[str]) -> list[Quantity]:
+    """Return the columns that name points: the index, and whatever else is not the same for all."""
+    others = [*SETTINGS[1:], *(AXES[name] for name in axes)]
+    varied = [quantity for quantity in others if len(points[quantity.column].unique()) > 1]
+    several_models = len(points["model"].unique()) > 1
+    return [*([MODEL] if several_models else []), SETTINGS[0], *varied]
 
 
 def rows_of(points: pd.DataFrame, quantities: Iterable[Quantity]) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cbir_bench.report import numbers, quantities
@@ -69,9 +70,21 @@ def points_columns(section: Section, *, with_model: bool) -> list[Quantity]:
     ]
 
 
-def points_table(section: Section, points: pd.DataFrame, *, with_model: bool) -> str:
-    """Return operating points as Markdown, with marks for what is Pareto-optimal."""
-    columns = points_columns(section, with_model=with_model)
+def points_table(
+    section: Section, points: pd.DataFrame, *, with_model: bool, bounds: bool = False
+) -> str:
+    """Return operating points as Markdown, with marks for what is Pareto-optimal.
+
+    Args:
+        section: for its metrics, axes and the costs that any of its points has.
+        points: the rows.
+        with_model: whether there is a column for the model.
+        bounds: whether the interval of p50 is written.
+    """
+    columns = [
+        replace(column, bounds=bounds and column.column == "p50_us")
+        for column in points_columns(section, with_model=with_model)
+    ]
     marks = [
         OPTIMAL if of_all else OPTIMAL_FOR_MODEL if of_model else ""
         for of_all, of_model in zip(points["pareto"], points["pareto_model"], strict=True)

@@ -9,6 +9,8 @@ from cbir_bench.report.choice import PLAIN
 from cbir_bench.report.markdown import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from cbir_bench.report.choice import Section
@@ -19,10 +21,15 @@ NEARLY: Final = 0.99
 
 def name_of(point: Any, section: Section) -> str:
     """Return a point's model and settings as Markdown, without what does nothing."""
-    parts = [point["model"], point["index"]]
+    return f"{escape(point['model'])} + {escape(settings_of(point, section))}"
+
+
+def settings_of(point: Any, section: Section) -> str:
+    """Return a point's settings in plain words, without what does nothing."""
+    parts = [point["index"]]
     parts += [point[name] for name in ("quantizer", "reranker") if point[f"{name}_use"] != PLAIN]
     parts += [f"{name} = {point[name]}" for name in section.axes]
-    return " + ".join(escape(part) for part in parts)
+    return " + ".join(parts)
 
 
 def verdict(section: Section) -> str:
@@ -41,7 +48,9 @@ def verdict(section: Section) -> str:
         lines.append(_near("Fastest", fastest, best, section))
     if smallest is not None:
         lines.append(_near("Smallest index", smallest, best, section))
-    return "\n".join(f"- {line}" for line in [*lines, *_doubt(points, best, section)])
+    lines += _doubt(points, best, section)
+    lines += _disturbed({"best": best, "fastest": fastest, "smallest": smallest})
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _near(what: str, point: pd.Series[Any], best: pd.Series[Any], section: Section) -> str:
@@ -70,6 +79,23 @@ def _doubt(points: pd.DataFrame, best: pd.Series[Any], section: Section) -> list
         f"The 95 % intervals of {others:,} of the other {len(points) - 1:,} points overlap that of "
     )
     return [f"{text}the best: they may be as good."]
+
+
+def _disturbed(chosen: Mapping[str, pd.Series[Any] | None]) -> list[str]:
+    """Say which of the chosen points other programs disturbed, each once; nothing if none."""
+    names: dict[str, str] = {}
+    for name, point in chosen.items():
+        if point is not None and point["quiet"] is not None and point["quiet"].n_disturbed:
+            names.setdefault(point["trial_id"], name)
+    if not names:
+        return []
+    *others, last = names.values()
+    shown = f"{', '.join(others)} and {last} points" if others else f"{last} point"
+    text = (
+        f"Other programs disturbed the latency passes of the {shown}: measure on a quieter machine "
+        "before you decide by speed."
+    )
+    return [text]
 
 
 def _quality(point: pd.Series[Any], section: Section) -> str:

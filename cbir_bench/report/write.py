@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from cbir_bench.core.errors import RecordError
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cbir_bench.report.choice import Section
+    from cbir_bench.report.figures import Drawn
+    from cbir_bench.report.page import About, Picture
 
-_OBJECTS: Final = ("environment", "warnings", "log_tail")
+_OBJECTS: Final = ("environment", "warnings", "log_tail", "batches", "loads", "quiet")
 """Columns that no cell of a CSV file can hold."""
 
 
@@ -32,7 +34,7 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     """
     from cbir_bench.records.frame import read_run
     from cbir_bench.report import choice, page
-    from cbir_bench.report.figures import MODELS, OF_QUANTIZERS, draw_figures
+    from cbir_bench.report.figures import draw_figures
     from cbir_bench.report.quantization import compared_quantizers, quantizers_table
     from cbir_bench.report.training import (
         curves_of,
@@ -49,18 +51,7 @@ def write_report(run_folder: Path, out_folder: Path, *, metric: str | None = Non
     quantized = [(section, rows) for section, rows in quantized if len(rows)]
     try:
         figures = draw_figures(sections, out_folder)
-        links = {
-            title: [
-                page.Picture(
-                    one.caption,
-                    f"{one.png.parent.name}/{one.png.name}",
-                    one.about == MODELS,
-                    one.about == OF_QUANTIZERS.name,
-                )
-                for one in drawn
-            ]
-            for title, drawn in figures.items()
-        }
+        links = {title: [_picture(one) for one in drawn] for title, drawn in figures.items()}
         counts = page.counts_in_words(run.points, run.n_planned, run.n_left_over, main)
         curves = draw_training(learnt, out_folder)
         training = page.Training(
@@ -97,17 +88,50 @@ def csv_files(points: pd.DataFrame, sections: list[Section]) -> dict[str, str]:
     """Return the CSV files by name: full precision, units in the names of the columns."""
     import pandas as pd
 
+    from cbir_bench.report.builds import builds_of
+    from cbir_bench.report.load import batches_of, loads_of
+    from cbir_bench.report.problems import failures, skipped
     from cbir_bench.report.tables import exact_points
 
     empty = points[points["status"] == "ok"].assign(pareto=False, pareto_model=False)
-    measured = [section.points for section in sections] or [empty]
+    measured = pd.concat([_with_replicates(section) for section in sections] or [empty])
     exact = [exact_points(section) for section in sections] or [empty]
-    failed = ["trial_id", "status", "reason", *_components(), "space", "k", "n_threads", "log_tail"]
+    asked = ["trial_id", "status", "reason", *_components(), "space", "k", "n_threads", "replicate"]
+    tables = {"load.csv": loads_of(measured), "batches.csv": batches_of(measured)}
     return {
-        "operating_points.csv": _csv(pd.concat(measured).drop(columns=[*_OBJECTS])),
+        "operating_points.csv": _csv(measured.drop(columns=[*_OBJECTS])),
         "models.csv": _csv(pd.concat(exact).drop(columns=[*_OBJECTS])),
-        "failures.csv": _csv(points.loc[points["status"] != "ok", failed]),
+        "builds.csv": _csv(builds_of(points)),
+        "failures.csv": _csv(failures(points)[[*asked, "log_tail"]]),
+        "skipped.csv": _csv(skipped(points)[asked]),
+        **{name: _csv(table) for name, table in tables.items() if len(table)},
     }
+
+
+def _with_replicates(section: Section) -> pd.DataFrame:
+    """Return every measured row of a section, best first; those in no table are marked as such.
+
+    Added columns: ``pareto`` and ``pareto_model``, True for points of tables alone, and ``in_tables``.
+    """
+    import pandas as pd
+
+    shown = section.points.assign(in_tables=True)
+    others = section.replicates[~section.replicates["trial_id"].isin(shown["trial_id"])]
+    if others.empty:
+        return shown
+    keys = section.replicates.set_index("trial_id")["build_key"]
+    rows = pd.concat([shown, others.assign(in_tables=False, pareto=False, pareto_model=False)])
+    return rows.assign(build_key=rows["trial_id"].map(keys))
+
+
+def _picture(drawn: Drawn) -> Picture:
+    from cbir_bench.report.figures import LOAD, MODELS, OF_QUANTIZERS
+    from cbir_bench.report.page import Picture
+
+    about: About = "points"
+    if drawn.about in {LOAD, MODELS, OF_QUANTIZERS.name}:
+        about = cast("About", drawn.about)
+    return Picture(drawn.caption, f"{drawn.png.parent.name}/{drawn.png.name}", about)
 
 
 def quantizers_csv(compared: list[pd.DataFrame]) -> dict[str, str]:

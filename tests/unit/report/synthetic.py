@@ -95,6 +95,7 @@ class Point:
     reranker: str = "none"
     k: int = K
     space: str = "cosine"
+    replicate: int = 0
     changes: dict[str, Any] = field(default_factory=dict)
 
     def trial(self) -> Trial:
@@ -116,6 +117,7 @@ class Point:
             embeddings_key="e" * 16,
             measure=setting("measure", passes=3, seed=0),
             metrics=METRICS,
+            replicate=self.replicate,
         )
 
 
@@ -274,8 +276,8 @@ def _loads(us: float) -> tuple[Load, ...]:
     return tuple(
         Load(
             clients=n,
-            kind="threads",
-            qps=min(n, 2) * 1e6 / us,
+            kind=kind,
+            qps=min(n, most) * 1e6 / us,
             p50_us=us * max(1, n / 2),
             p90_us=us * n,
             p95_us=us * 1.2 * n,
@@ -284,6 +286,7 @@ def _loads(us: float) -> tuple[Load, ...]:
             mean_us=us * max(1, n / 2),
             n_samples=600 * n,
         )
+        for kind, most in (("threads", 1.4), ("processes", 2))
         for n in (1, 2, 4)
     )
 
@@ -293,7 +296,10 @@ def _build(point: Point, rng: np.random.Generator) -> BuildCost:
     seconds = point.sweep.seconds * float(rng.lognormal(0, 0.01))
     return BuildCost(
         build_key=key_of(
-            [*point.sweep[:2], point.quantizer, point.model, point.protocol, point.dataset]
+            [
+                *(*point.sweep[:2], point.quantizer, point.model, point.protocol, point.dataset),
+                point.replicate,
+            ]
         ),
         build_seconds=seconds,
         build_cpu_seconds=seconds * 0.98,

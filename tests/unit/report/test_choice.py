@@ -125,3 +125,12 @@ def test_only_axes_that_vary_are_columns() -> None:
     records = [record_of(Point(k=k)) for k in (10, 100)]
 
     assert sections(to_frame(records, METRICS), METRICS, "map_at_r")[0].axes == ("k",)
+
+
+def test_trials_that_were_left_out_are_no_points() -> None:
+    """They have no numbers to be drawn."""
+    records = [record_of(Point()), failed(Point(value=1), "skipped", "Pointless.")]
+
+    (section,) = sections(to_frame(records, METRICS), METRICS, "map_at_r")
+
+    assert len(section.points) == len(section.replicates) == 1

@@ -158,10 +158,10 @@ def test_models_alone_have_no_figures_of_speed(tmp_path: Path) -> None:
         found = sections(of_run, METRICS, "map_at_r")
         return [one.about for one in draw_figures(found, tmp_path / name)[found[0].title]]
 
-    assert drawn(exact, "alone") == ["models"]
-    assert drawn(exact[:2], "two") == []
+    assert drawn(exact, "alone") == ["models", "load"]
+    assert drawn(exact[:2], "two") == ["load"]
     for i, other in enumerate(others):
-        assert drawn([*exact, other], str(i)) == ["models", "speed", "cost"]
+        assert drawn([*exact, other], str(i)) == ["models", "speed", "cost", "load"]
 
 
 def test_points_far_below_the_best_are_counted_instead_of_drawn(axes) -> None:
@@ -208,6 +208,7 @@ def test_a_figure_is_an_svg_and_a_png_file(section: Section, tmp_path: Path) -> 
         "products-query-set-models.svg",
         "products-query-set-speed.svg",
         "products-query-set-cost.svg",
+        "products-query-set-load.svg",
     ]
     for figure in drawn:
         assert ET.parse(figure.svg).getroot().tag.endswith("svg")

@@ -102,3 +102,30 @@ def test_rounding_stays_within_half_a_percent(value: float) -> None:
     actual = float(numbers.significant(value).replace(",", ""))
 
     assert actual == pytest.approx(value, rel=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((72.3, 70.91, 74.5), "72.3 µs [70.9, 74.5]"),
+        ((980, 960, 1_020), "980 µs [960, 1.02 ms]"),
+        ((1_500, 990, 2_000), "1.50 ms [990 µs, 2.00]"),
+        ((50, 40, math.nan), f"50.0 µs [40.0, {numbers.MISSING}]"),
+        ((50, math.nan, math.nan), "50.0 µs"),
+        ((math.nan, math.nan, math.nan), numbers.MISSING),
+    ],
+)
+def test_a_time_stands_before_its_interval(
+    values: tuple[float, float, float], expected: str
+) -> None:
+    """The unit is written once where all share it, and never left to be guessed."""
+    assert numbers.with_bounds(*values) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1, "1.00"), (1.004, "1.00"), (0.25, "0.25"), (12.34, "12.3"), (math.nan, numbers.MISSING)],
+)
+def test_ratios_have_two_decimals(value: float, expected: str) -> None:
+    """Near 1 the second decimal says whether a theory holds."""
+    assert numbers.ratio(value) == expected

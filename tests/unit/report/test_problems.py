@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from unit.report.synthetic import METRICS, Point, changed, record_of
+from unit.report.synthetic import METRICS, Point, changed, failed, record_of
 
 from cbir_bench.records.frame import to_frame
-from cbir_bench.report.problems import environment_table, warnings_table
+from cbir_bench.report.problems import (
+    environment_table,
+    failures_table,
+    skipped_table,
+    warnings_table,
+)
 
 
 def value_of(*environments: dict) -> str:
@@ -27,6 +32,7 @@ def value_of(*environments: dict) -> str:
         ([[0.5, 1.5], [0.7, 1.5]], "0.5 to 0.7, 1.5"),
         ([["avx", "fma"], ["avx", "fma"]], "avx, fma"),
         ([None, None], "–"),  # noqa: RUF001
+        ([[], []], "–"),  # noqa: RUF001
         (list("abcdef"), "a; b; c; d; ..."),
         ([None, 1], "–; 1"),  # noqa: RUF001
     ],
@@ -52,3 +58,47 @@ def test_the_most_frequent_warning_comes_first() -> None:
 
     assert [line.split("|")[2].strip() for line in lines] == ["often", "rare"]
     assert warnings_table(to_frame(records[:0], METRICS)) == ""
+
+
+def test_warnings_that_differ_in_numbers_alone_are_one() -> None:
+    """A busy machine disturbs every trial by another share."""
+    records = [
+        changed(record_of(Point(k=10 + i)), warnings=(f"Disturbed {i + 1} of 3 (4{i} %).",))
+        for i in range(3)
+    ]
+
+    lines = warnings_table(to_frame(records, METRICS)).splitlines()[2:]
+
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells == [["3", "Disturbed 1 of 3 (40 %)."]]
+
+
+def test_a_trial_counts_once_for_a_warning() -> None:
+    """The column counts trials."""
+    record = changed(record_of(Point()), warnings=("Found 1 of 2.", "Found 2 of 3."))
+
+    (line,) = warnings_table(to_frame([record], METRICS)).splitlines()[2:]
+
+    assert line.split("|")[1].strip() == "1"
+
+
+def test_what_was_left_out_is_no_failure() -> None:
+    """Somebody who stops early on purpose, or lacks a library, has nothing to repair."""
+    missing = "The index 'svs' needs scalable-vs. Install it with pip install scalable-vs."
+    records = [
+        *(failed(Point(value=v), "skipped", f"The cheaper one finds 0.9{v}.") for v in (1, 2)),
+        failed(Point(k=7), "skipped", missing),
+        failed(Point(k=8), "timeout", "Too slow."),
+    ]
+    frame = to_frame(records, METRICS)
+
+    left_out, failures = skipped_table(frame), failures_table(frame)
+
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in left_out.splitlines()]
+    assert [(row[0], row[2]) for row in rows[2:]] == [
+        ("2", "The cheaper one finds 0.91."),
+        ("1", missing),
+    ]
+    assert "Too slow." in failures
+    assert "skipped" not in failures
+    assert len(failures.splitlines()) == 3

@@ -84,3 +84,24 @@ def test_nothing_comparable_is_said_so() -> None:
     assert lines_of(point(NULL, 0, quality=0.1, qps=1e6, size=1)) == [
         "- Nothing was measured that could be compared."
     ]
+
+
+def test_chosen_points_that_were_disturbed_are_named_once_each() -> None:
+    """Nobody should choose by a latency that another program decided."""
+
+    def disturbed(record, n: int):
+        return changed(record, quiet=replace(record.quiet, n_disturbed=n))
+
+    best = point(EXACT, 0, quality=0.8, qps=500, size=2)
+    fastest = point(HNSWLIB, 0, quality=0.8, qps=400, size=1)
+    hopeless = point(ANNOY, 0, quality=0.1, qps=1, size=9)
+    end = ": measure on a quieter machine before you decide by speed."
+
+    both = lines_of(disturbed(best, 1), disturbed(fastest, 3), hopeless)
+    one = lines_of(disturbed(best, 2), fastest, hopeless)
+    none = lines_of(best, fastest, disturbed(hopeless, 3))
+
+    head = "- Other programs disturbed the latency passes of the "
+    assert both[-1] == f"{head}best and smallest points{end}"
+    assert one[-1] == f"{head}best point{end}"
+    assert not any("disturbed" in line for line in none)

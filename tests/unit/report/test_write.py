@@ -28,11 +28,12 @@ from cbir_bench.core.errors import RecordError, SettingError
 from cbir_bench.core.record import MetricValue, Record
 from cbir_bench.report import write_report
 
+_POINTLESS = "The cheaper setting hnswlib(m=32, ef_search=200) finds 1 of the exact neighbours."
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def small_run() -> list[Record]:
-    """Two data sets, two models, a re-ranker, a failure of each kind, warnings, a label to escape."""
+    """Two data sets, two models, a re-ranker, replicates, failures, warnings, a label to escape."""
     points = [
         Point(sweep=sweep, value=value, model=model, reranker=reranker)
         for model in ("resnet-gem", "vit | <cls>")
@@ -41,6 +42,7 @@ def small_run() -> list[Record]:
     ]
     points += [Point(dataset="clothing", protocol="full-base", sweep=s) for s in (EXACT, HNSWLIB)]
     records = [record_of(point) for point in points]
+    records += [record_of(Point(sweep=SWEEPS[-1], replicate=i), seed=i) for i in range(3)]
     records[2] = changed(records[2], warnings=("The load was 3.1 on 2 cores.",))
     records[4] = changed(records[4], warnings=("The load was 3.1 on 2 cores.", "p99 | of noise"))
     slow = "It took longer than {} s. Raise timeout_seconds."
@@ -50,6 +52,7 @@ def small_run() -> list[Record]:
         failed(Point(sweep=ANNOY, value=2), "timeout", slow.format(61)),
         failed(Point(sweep=HNSWLIB, value=1), "refused", "ef_search = 20 is below k = 100."),
         failed(Point(sweep=SWEEPS[5]), "crashed", "Signal 11 <segmentation | fault>."),
+        failed(Point(sweep=SWEEPS[3], value=2), "skipped", _POINTLESS),
     ]
 
 
@@ -69,7 +72,9 @@ def report_of(run: Path) -> tuple[str, list[Path]]:
     return files[0].read_text(encoding="utf-8"), files
 
 
-@pytest.mark.parametrize("name", ["report.md", "operating_points.md", "failures.csv"])
+@pytest.mark.parametrize(
+    "name", ["report.md", "operating_points.md", "failures.csv", "skipped.csv"]
+)
 def test_the_text_of_a_small_run(files: list[Path], name: str) -> None:
     """Read the golden files as a user would; set CBIR_BENCH_UPDATE_GOLDEN=1 to write them anew."""
     actual = (files[0].parent / name).read_text(encoding="utf-8")
@@ -87,7 +92,7 @@ def test_figures_are_the_same_bytes_every_time(
 
     images = [(a, b) for a, b in zip(files, again, strict=True) if a.suffix in {".svg", ".png"}]
 
-    assert len(images) == 2 * 2 * 2
+    assert len(images) == 2 * 3 * 2
     for a, b in images:
         assert a.read_bytes() == b.read_bytes(), a.name
 
@@ -115,7 +120,7 @@ def test_every_file_is_returned_and_every_link_leads_to_one(files: list[Path]) -
     assert {file.suffix for file in files} == {".md", ".csv", ".svg", ".png"}
     assert len(files) == len(set(files))
     assert all(file.is_file() and file.stat().st_size for file in files)
-    assert len(links) == 4
+    assert len(links) == 6
     assert all((files[0].parent / link).is_file() for link in links)
 
 
@@ -132,6 +137,11 @@ def test_csv_files_hold_full_precision(files: list[Path]) -> None:
     for trial_id, record in measured.items():
         assert points.loc[trial_id, "map_at_r"] == record.metrics["map_at_r"].mean
         assert points.loc[trial_id, "qps"] == record.latency.qps
+        for name in ("p90_us", "p95_us", "p999_us", "mean_us", "raw_p99_us", "cpu_p50_us"):
+            assert points.loc[trial_id, name] == getattr(record.latency, name)
+        for name, (low, high) in record.latency.intervals.items():
+            assert points.loc[trial_id, f"{name}.low"] == low
+            assert points.loc[trial_id, f"{name}.high"] == high or high is None
     assert models["model"].tolist() == ["resnet-gem", "vit | <cls>", "resnet-gem"]
 
 
@@ -153,6 +163,56 @@ def test_an_empty_run_says_how_to_go_on(tmp_path: Path) -> None:
 
     assert "5 trials: 0 measured, 0 failed or refused, 5 not run yet. Run the suite again" in text
     assert pd.read_csv(files[2]).empty
+
+
+def test_what_was_left_out_is_counted_and_told_apart_from_failures(tmp_path: Path) -> None:
+    """A suite that stops early on purpose is not broken."""
+    records = [
+        record_of(Point()),
+        failed(Point(value=1), "skipped", "A cheaper setting found all."),
+        failed(Point(value=2), "timeout", "Too slow."),
+    ]
+
+    text, files = report_of(write_run(tmp_path / "left-out", records, missing=1))
+
+    tables = {file.name: pd.read_csv(file) for file in files if file.suffix == ".csv"}
+    counts = "4 trials: 1 measured, 1 left out, 1 failed or refused, 1 not run yet."
+    assert counts in text
+    assert tables["skipped.csv"]["reason"].tolist() == ["A cheaper setting found all."]
+    assert tables["failures.csv"]["reason"].tolist() == ["Too slow."]
+    assert text.index("## What failed and why") < text.index("## What was left out and why")
+
+
+def test_load_batches_and_builds_follow_the_operating_points(files: list[Path]) -> None:
+    """First which point, then how it does with several clients, then what it cost."""
+    text = files[0].read_text(encoding="utf-8")
+    names = {file.name for file in files}
+
+    places = [
+        text.index(part)
+        for part in (
+            "### Operating points",
+            "### Several clients at once",
+            "figures/products-query-set-load.png",
+            "### Batches",
+            "### Builds that differ from time to time",
+            "### Builds\n",
+        )
+    ]
+
+    assert places == sorted(places)
+    assert {"load.csv", "batches.csv", "builds.csv"} < names
+
+
+def test_a_run_without_clients_and_batches_has_no_files_of_them(tmp_path: Path) -> None:
+    """An empty file makes one look for what went wrong."""
+    record = changed(record_of(Point()), loads=(), batches=())
+
+    text, files = report_of(write_run(tmp_path / "plain", [record]))
+
+    assert not {"load.csv", "batches.csv"} & {file.name for file in files}
+    assert "### Several clients at once" not in text
+    assert "### Batches" not in text
 
 
 def test_a_run_of_failures_names_them_all(tmp_path: Path) -> None:
@@ -181,7 +241,9 @@ def test_many_reasons_are_cut_with_a_count(tmp_path: Path) -> None:
 
 def test_one_trial_is_a_report(tmp_path: Path) -> None:
     """One point has no range, no frontier and no rival."""
-    text, files = report_of(write_run(tmp_path / "one", [record_of(Point(sweep=EXACT))]))
+    record = changed(record_of(Point(sweep=EXACT)), loads=())
+
+    text, files = report_of(write_run(tmp_path / "one", [record]))
 
     assert "the best itself" in text
     assert "No figures" not in text
