@@ -6,6 +6,7 @@ The trials of a build take turns, pass by pass, so that a slow drift of the mach
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,7 +30,7 @@ _SINGLE: Final = 1
 
 
 class _Calls(NamedTuple):
-    """How long each call of a pass over batches took, and the CPU time of the whole process."""
+    """How long all calls of a pass over batches took, and the CPU time of the whole process."""
 
     seconds: float
     cpu_seconds: float
@@ -73,7 +74,7 @@ class Passes:
 
     def next(self, number: int) -> None:
         """Make pass ``number`` of single queries and of batches, from 0."""
-        self._time_batches(number)
+        self._time_batches()
         self._time_single(number)
 
     def next_loads(self, number: int) -> None:
@@ -126,20 +127,22 @@ class Passes:
         self.single.append((one, watch.disturbance()))
         self.library_seconds += float(one.wall_ns.sum()) / 1e9
 
-    def _time_batches(self, number: int) -> None:
+    def _time_batches(self) -> None:
         self._configure(self.n_threads)
         n_queries = len(self.pipeline.inputs.queries)
         for size in self.measure.batch_sizes:
             rows = sample(n_queries, max(size, self.measure.n_latency_queries), self.measure.seed)
             parts = np.array_split(rows, max(1, len(rows) // size))
-            calls = [self.pipeline.batch_call(part) for part in parts]
-            if any(call is None for call in calls):
+            found = [self.pipeline.batch_call(part) for part in parts]
+            calls = [call for call in found if call is not None]
+            if len(calls) < len(found):
                 return
-            if number == 0:
-                _answered(calls[0])
-            timings = [timed(call) for call in calls if call is not None]
-            total = _Calls(sum(t.seconds for t in timings), sum(t.cpu_seconds for t in timings))
-            self.batches.setdefault(size, []).append(total)
+            calls[
+                0
+            ]()  # a first batch of another size pays for threads that start and for cold caches
+            # Timed as one: what is done around a clock would empty the caches before each small batch.
+            total = timed(partial(_call_all, calls))
+            self.batches.setdefault(size, []).append(_Calls(total.seconds, total.cpu_seconds))
             self.library_seconds += total.seconds
 
     def _time_load(self, kind: str, n_clients: int, number: int) -> None:
@@ -194,9 +197,8 @@ def sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(n, min(n, size), replace=False))
 
 
-def _answered(call: Callable[[], Any] | None) -> None:
-    """Call once for nothing: a first batch pays for threads that start and for cold caches."""
-    if call is not None:
+def _call_all(calls: list[Callable[[], Any]]) -> None:
+    for call in calls:
         call()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -340,3 +341,21 @@ class TellsItsScore(_Faulty):
         score = Path("/proc/self/oom_score_adj").read_text().strip()
         Path(os.environ["CBIR_BENCH_TEST_FILE"]).write_text(score)
         return super().build(base, space, n_threads)
+
+
+@INDEXES.register("counts-collections")
+@dataclass(frozen=True, kw_only=True)
+class CountsCollections(_Faulty):
+    """Writes down with every batch of one how many garbage collections there were so far."""
+
+    def batch(self, handle, k):
+        search = super().batch(handle, k)
+
+        def told(queries):
+            if len(queries) == 1:
+                n = sum(generation["collections"] for generation in gc.get_stats())
+                with Path(os.environ["CBIR_BENCH_TEST_FILE"]).open("a") as file:
+                    file.write(f"{n}\n")
+            return search(queries)
+
+        return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -172,6 +173,18 @@ class TestMeasuring:
         arrays = np.load(trial["arrays"])
         assert arrays["load_processes_3_ns"].shape == (2 * 3, 4)
         assert arrays["load_processes_3_ns"].min() > 0
+
+    def test_garbage_is_not_collected_between_small_batches(self, tmp_path, monkeypatch):
+        """A collection walks all objects, and each batch of one would be answered with cold caches."""
+        told = tmp_path / "told"
+        monkeypatch.setenv("CBIR_BENCH_TEST_FILE", str(told))
+        job = make_job(tmp_path, [plain("counts-collections")], batch_sizes=(1,))
+
+        run(job, tmp_path)
+
+        per_batch = [int(line) for line in told.read_text().split()]
+        assert len(per_batch) > 8
+        assert sum(b > a for a, b in itertools.pairwise(per_batch)) <= 4
 
     def test_a_disturbed_pass_is_measured_again_up_to_a_limit(self, tmp_path):
         """The least disturbed passes are kept; a machine that is never quiet must not hang the run."""
